@@ -1,0 +1,81 @@
+# `make help` lists what there is. Every target carries its help text after ##.
+
+# Rules of this file: the version is asked of git once per build; without git it
+# is the newest one in CHANGELOG.md.
+CHANGELOG_VERSION = $(shell sed -n 's/^\#\# \([0-9][^ ]*\).*/\1/p' CHANGELOG.md | head -n 1)
+VERSION ?= $(shell git describe --tags --dirty 2>/dev/null || echo $(CHANGELOG_VERSION)$$(git describe --always --dirty 2>/dev/null | sed 's/^/+/'))
+
+GO       ?= go
+BINARY   := vdi-gateway
+BUILD    := -trimpath -buildvcs=false
+FUZZTIME ?= 10s
+ARGS     ?=
+
+# The Swagger file is made from the comments in api; the first folder holds the
+# file with the general information.
+SWAG := $(GO) tool swag init --quiet --dir ./api,./settingsdb --generalInfo api.go --outputTypes json --output ./api/swagger
+
+# The tools of `make lint` have a module of their own, so that what they need
+# stays out of go.mod.
+TOOLS := tests/tools/bin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help need build demo test race fuzz lint format bench bench-api e2e generate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+need: ## check that Go and a C compiler are there
+	@tests/need.sh
+
+build: need ## build ./vdi-gateway
+	@echo "building $(BINARY) (the first time takes a minute or two: SQLite is compiled from C)"
+	@$(GO) build $(BUILD) -ldflags '-X main.version=$(VERSION)' -o $(BINARY) .
+
+demo: build ## one node, a sample desktop and a client on this machine, until Ctrl-C (ARGS=--once: one round)
+	@./$(BINARY) demo $(ARGS)
+
+test: need ## install what the tests need where possible, then check everything (under 10 minutes)
+	@tests/install.sh
+	@echo "compiling (the first time takes a minute or two: SQLite is compiled from C)"
+	@$(GO) vet ./...
+	@$(GO) test -timeout 8m ./...
+	@echo "all tests passed"
+
+race: need ## the tests under the race detector
+	@tests/install.sh
+	@echo "compiling with the race detector (the first time takes a few minutes)"
+	@$(GO) test -race -timeout 20m ./...
+	@echo "all tests passed under the race detector"
+
+fuzz: need ## every fuzz target for FUZZTIME (10s)
+	@tests/fuzz.sh $(FUZZTIME)
+
+lint: need $(TOOLS)/.built ## the linters of .golangci.yml, staticcheck and gofumpt
+	@tests/lint.sh $(TOOLS)
+
+format: need $(TOOLS)/.built ## format every Go file
+	@$(TOOLS)/gofumpt -w .
+
+bench: bench-api ## every benchmark
+
+bench-api: build ## the API: opens per second, start-up time, audit rows per second
+	@$(GO) run ./tests/bench api
+
+e2e: need ## the full matrices with real peers (root; longer than `make test`)
+	@tests/install.sh
+	@$(GO) test -tags e2e -count=1 -timeout 60m ./...
+	@echo "all end-to-end tests passed"
+
+generate: need ## make the Swagger file and THIRD-PARTY-NOTICES anew
+	@$(SWAG)
+	@$(GO) run ./tests/notices
+
+clean: ## remove what the targets above built
+	@rm -rf $(BINARY) $(TOOLS)
+
+$(TOOLS)/.built: tests/tools/go.mod tests/tools/go.sum
+	@echo "building the linters (the first time takes several minutes)"
+	@$(GO) build -C tests/tools -trimpath -buildvcs=false -o bin/ tool
+	@touch $@

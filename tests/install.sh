@@ -1,0 +1,56 @@
+#!/bin/sh
+# Installs the Debian packages that tests use beside Go: real peers (a VNC
+# server, a viewer, the sqlite3 command) and what makes network namespaces.
+#
+# Only what is missing is installed, and only where that is possible without a
+# question: apt-get and root or sudo without password. Otherwise one line names
+# what is missing; the tests that need it are skipped, each with its reason.
+# It never fails.
+set -u
+PATH=$PATH:/usr/sbin:/sbin
+
+# command              package
+needs='
+Xtigervnc              tigervnc-standalone-server
+gvnccapture            gvncviewer
+sqlite3                sqlite3
+ip                     iproute2
+nft                    nftables
+curl                   curl
+Xvfb                   xvfb
+xwininfo               x11-utils
+'
+
+missing_packages() {
+	printf '%s' "$needs" | while read -r command package; do
+		[ -z "$command" ] || command -v "$command" >/dev/null 2>&1 || printf '%s ' "$package"
+	done
+}
+
+packages=$(missing_packages)
+[ -n "$packages" ] || exit 0
+
+skipped() {
+	printf 'tests that need %s are skipped: %s\n' "$(missing_packages | sed 's/ $//')" "$1"
+	exit 0
+}
+
+command -v apt-get >/dev/null 2>&1 || skipped 'install them with the package manager of this system'
+as_root=
+if [ "$(id -u)" != 0 ]; then
+	sudo -n true 2>/dev/null || skipped "to have them: sudo apt-get install $packages"
+	as_root='sudo -n'
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() {
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 "$@" >"$log" 2>&1 </dev/null
+}
+
+printf 'installing for the tests: %s\n' "$packages"
+apt update || printf 'apt-get update: %s\n' "$(tail -n 1 "$log")"
+# shellcheck disable=SC2086 # a list of names
+apt install -y --no-install-recommends $packages ||
+	skipped "apt-get install: $(tail -n 1 "$log")"
+printf 'installed\n'

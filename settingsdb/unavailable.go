@@ -1,0 +1,93 @@
+package settingsdb
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// unavailable is a feature that the document can ask for and this version does
+// not have. used returns the paths of the keys that ask for it.
+type unavailable struct {
+	feature string
+	used    func(s Settings) []string
+}
+
+// notBuiltYet lists what this version refuses. Whoever builds a feature deletes
+// its line.
+func notBuiltYet() []unavailable {
+	return []unavailable{
+		{"TLS", differs("ssl", func(s Settings) any { return s.SSL })},
+		{"the choice of an interface", differs("interface", func(s Settings) any { return s.Interface })},
+		{"the choice of an interface", nodes("interface", func(n NodeSettings) any { return n.Interface })},
+		{"the VRRP priority", nodes("priority", func(n NodeSettings) any { return n.Priority })},
+		{"a prefix length other than that of a single address", shortPrefix},
+		{"VRRP", differs("vrrp", func(s Settings) any { return s.VRRP })},
+		{"the balancer", differs("balance", func(s Settings) any { return s.Balance })},
+		{"the access list", differs("access", func(s Settings) any { return s.Access })},
+		{"the PROXY protocol", differs("trusted_proxies", func(s Settings) any { return s.TrustedProxies })},
+		{"TLS", differs("tls", func(s Settings) any { return s.TLS })},
+		{"the kernel data path", kernelForwarding},
+		{"the kernel data path", differs("inside_addr", func(s Settings) any { return s.InsideAddr })},
+		{"the console", differs("console.allowed_origins", func(s Settings) any { return s.Console.AllowedOrigins })},
+	}
+}
+
+func checkAvailable(p *Problems, s Settings) {
+	s = s.filled()
+	for _, missing := range notBuiltYet() {
+		for _, field := range missing.used(s) {
+			p.add(field, "%s is not available in this version: leave out the key to keep its default", missing.feature)
+		}
+	}
+}
+
+// differs finds the members of a value, or the value itself, that are not as in
+// the default document.
+func differs(path string, part func(Settings) any) func(Settings) []string {
+	return func(s Settings) []string {
+		return differing(path, reflect.ValueOf(part(s)), reflect.ValueOf(part(Default())))
+	}
+}
+
+func differing(path string, have, want reflect.Value) []string {
+	if have.Kind() != reflect.Struct {
+		if reflect.DeepEqual(have.Interface(), want.Interface()) {
+			return nil
+		}
+		return []string{path}
+	}
+	var paths []string
+	for i := range have.NumField() {
+		name := have.Type().Field(i).Tag.Get("json")
+		paths = append(paths, differing(path+"."+name, have.Field(i), want.Field(i))...)
+	}
+	return paths
+}
+
+// nodes finds the entries of nodes in which a member is set.
+func nodes(member string, part func(NodeSettings) any) func(Settings) []string {
+	return func(s Settings) []string {
+		var paths []string
+		for _, key := range slices.Sorted(maps.Keys(s.Nodes)) {
+			if part(s.Nodes[key]) != part(NodeSettings{}) {
+				paths = append(paths, join("nodes", key)+"."+member)
+			}
+		}
+		return paths
+	}
+}
+
+func shortPrefix(s Settings) []string {
+	if s.VirtualPrefixLen == fullPrefixLen(s.VirtualAddr) {
+		return nil
+	}
+	return []string{"virtual_prefix_len"}
+}
+
+func kernelForwarding(s Settings) []string {
+	if s.Forwarding != "kernel" {
+		return nil
+	}
+	return []string{"forwarding"}
+}

@@ -1,0 +1,54 @@
+package settingsdb
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// weakKeyLen is the length below which a key can be guessed by persistence.
+const weakKeyLen = 20
+
+// Warnings returns what is legal in a valid document but worth saying at start
+// and in health. No text contains a key.
+func Warnings(s Settings) []string {
+	warnings := weakKeys(s)
+	if !s.Targets.RequireTicket {
+		warnings = append(warnings, "targets.require_ticket is false: any holder of cli_key may name any allowed VM")
+	}
+	if len(s.Targets.Allow) == 0 {
+		warnings = append(warnings, "targets.allow is empty: no VM can be reached")
+	}
+	for i, target := range s.Targets.Allow {
+		if network, err := netip.ParsePrefix(target.CIDR); err == nil && network.Bits() == 0 {
+			warnings = append(warnings, fmt.Sprintf("targets.allow[%d] is %s: any address may be reached", i, network))
+		}
+	}
+	if s.Timeouts.GrantS == 0 {
+		warnings = append(warnings, "timeouts.grant_s is 0: a grant that is never used keeps its port for ever")
+	}
+	return warnings
+}
+
+func weakKeys(s Settings) []string {
+	warnings := []string{}
+	for _, key := range []struct {
+		name  string
+		value Secret
+	}{{"api_key", s.APIKey}, {"cli_key", s.CLIKey}, {"cluster_key", s.ClusterKey}} {
+		if len(key.value) < weakKeyLen || distinct(key.value) < weakKeyLen/3 {
+			warnings = append(warnings, key.name+" is easy to guess: use 32 random bytes")
+		}
+	}
+	if s.ClusterKey == s.APIKey || s.ClusterKey == s.CLIKey {
+		warnings = append(warnings, "cluster_key is used as another key too: use one of its own")
+	}
+	return warnings
+}
+
+func distinct(key Secret) int {
+	seen := map[byte]bool{}
+	for i := range len(key) {
+		seen[key[i]] = true
+	}
+	return len(seen)
+}

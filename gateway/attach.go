@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"vdi-gateway/gateway/relay"
+)
+
+// Attachment is a token that has been spent and a VM that has been dialled,
+// waiting for the client's leg. Exactly one of Serve and Abort must be called.
+type Attachment struct {
+	gateway  *Gateway
+	channel  *channel
+	vm       *net.TCPConn
+	giveBack func()
+}
+
+// Attach spends the token of a grant, or a ticket, and dials the VM. When the
+// VM does not answer the token is given back. Errors are a *Refusal.
+func (g *Gateway) Attach(ctx context.Context, token Secret, client netip.Addr) (*Attachment, error) {
+	client = plain(client)
+	ch, victim, giveBack, err := g.takeToken(token, client)
+	if errors.Is(err, ErrTokenUnknown) && g.deps.Tickets != nil {
+		ch, giveBack, err = g.takeTicket(ctx, token, client)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if victim != nil {
+		victim.kill(ReasonReplaced)
+	}
+	stop := context.AfterFunc(ctx, func() { ch.cancel(errEnded) })
+	vm, err := g.dialFor(ch)
+	stop()
+	if err != nil {
+		giveBack()
+		return nil, err
+	}
+	return &Attachment{gateway: g, channel: ch, vm: vm, giveBack: giveBack}, nil
+}
+
+// takeToken spends a grant's token.
+func (g *Gateway) takeToken(token Secret, client netip.Addr) (ch, victim *channel, giveBack func(), err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	hash := token.hash()
+	gr := g.reg.tokens[hash]
+	_, lapsed := g.reg.expired[hash]
+	switch {
+	case lapsed || gr != nil && gr.expired(time.Now()):
+		return nil, nil, nil, refuse(ErrExpired, "the token has expired; open the connection again")
+	case gr == nil:
+		return nil, nil, nil, refuse(ErrTokenUnknown, "the token is not known here")
+	case gr.mode == ModePort && gr.client != client:
+		return nil, nil, nil, refuse(ErrForbidden, "the connection was granted to another address")
+	case gr.attached:
+		return nil, nil, nil, refuse(ErrUsed, "the token was used before; open the connection again for a fresh one")
+	}
+	ch, victim, err = g.admit(gr)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	gr.attached = true
+	return ch, victim, func() { g.unspend(gr, hash) }, nil
+}
+
+func (g *Gateway) unspend(gr *grant, hash [32]byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if gr.token == hash { // not exchanged for a fresh one meanwhile
+		gr.attached = false
+	}
+}
+
+// takeTicket opens a grant for a ticket and spends it at once.
+func (g *Gateway) takeTicket(ctx context.Context, ticket Secret, client netip.Addr) (*channel, func(), error) {
+	answer, err := g.Open(ctx, OpenRequest{Client: client, Mode: ModeWebSocket, Ticket: ticket})
+	if errors.Is(err, ErrTicketUnknown) {
+		return nil, nil, refuse(ErrTokenUnknown, "the token is not known here")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	ch, _, _, err := g.takeToken(answer.Token, client)
+	if err != nil {
+		return nil, nil, err
+	}
+	return ch, func() {
+		_ = g.GiveBack(ctx, answer.ID, answer.Token, client) // gone: just as well
+		if err := g.deps.Tickets.Return(context.WithoutCancel(ctx), ticket.hash()); err != nil {
+			g.deps.Log.WithError(err).Error("a ticket could not be given back")
+		}
+	}, nil
+}
+
+// wrappedLeg lets the relay reach the TCP connection below a client's leg.
+type wrappedLeg struct {
+	net.Conn
+	tcp *net.TCPConn
+}
+
+// NetConn is the connection whose round-trip time counts.
+func (l wrappedLeg) NetConn() net.Conn { return l.tcp }
+
+// Reset ends the leg without a farewell.
+func (l wrappedLeg) Reset() error {
+	relay.Reset(l.tcp)
+	return nil
+}
+
+// Serve relays between leg and the VM until either ends or ctx is done, owns
+// both, and tells why it ended. conn is the TCP connection leg runs over.
+func (a *Attachment) Serve(ctx context.Context, leg net.Conn, conn *net.TCPConn) relay.Reason {
+	if err := tune(conn, a.channel.timeouts); err != nil {
+		a.gateway.deps.Log.WithError(err).Debug("the client left before its tunnel was up")
+	}
+	ended := make(chan relay.Reason, 1)
+	a.channel.onEnd = func(why relay.Reason) { ended <- why }
+	a.gateway.join(a.channel, wrappedLeg{leg, conn}, a.vm)
+	stop := context.AfterFunc(ctx, func() { a.channel.kill(relay.Shutdown) })
+	defer stop()
+	return <-ended
+}
+
+// Abort gives the token back: the client's leg did not come about.
+func (a *Attachment) Abort() {
+	_ = a.vm.Close() // nothing was said on it
+	a.gateway.release(a.channel)
+	a.giveBack()
+}

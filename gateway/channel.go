@@ -1,0 +1,107 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"vdi-gateway/gateway/relay"
+)
+
+// errEnded is why a dial is given up when its channel is ended meanwhile.
+var errEnded = errors.New("the channel was ended")
+
+// channel is one connection of a session, from the moment it is admitted.
+type channel struct {
+	grant    *grant
+	opened   time.Time
+	timeouts Timeouts
+	ctx      context.Context //nolint:containedctx // it is the channel's life
+	cancel   context.CancelCauseFunc
+	onEnd    func(relay.Reason) // set before it is joined; may be nil
+
+	// The Gateway's lock guards these.
+	session     *session // nil while the VM is being dialled
+	replaceable bool     // admitted before the client asked again
+
+	mu     sync.Mutex
+	pair   *relay.Pair  // nil until it is joined
+	doomed relay.Reason // it was killed before that
+}
+
+// kill ends the channel whatever it is doing.
+func (ch *channel) kill(why relay.Reason) {
+	ch.mu.Lock()
+	pair := ch.pair
+	if ch.doomed == "" {
+		ch.doomed = why
+	}
+	ch.mu.Unlock()
+	ch.cancel(errEnded)
+	if pair != nil {
+		pair.Kill(why)
+	}
+}
+
+// joined notes the pair, or ends it when the channel was killed meanwhile.
+func (ch *channel) joined(pair *relay.Pair) {
+	ch.mu.Lock()
+	ch.pair = pair
+	why := ch.doomed
+	ch.mu.Unlock()
+	if why != "" {
+		pair.Kill(why)
+	}
+}
+
+// stats are live figures; zero while the VM is being dialled.
+func (ch *channel) stats() relay.Stats {
+	ch.mu.Lock()
+	pair := ch.pair
+	ch.mu.Unlock()
+	if pair == nil {
+		return relay.Stats{}
+	}
+	return pair.Stats()
+}
+
+// begin counts the channel to the running session, or to a new one; it tells
+// whether the session is new.
+func (ch *channel) begin(now time.Time) bool {
+	g := ch.grant
+	fresh := g.session == nil
+	if fresh {
+		g.session = &session{since: now}
+		g.first = now
+	}
+	ch.session = g.session
+	ch.session.open++
+	return fresh
+}
+
+// finish takes an ended channel out and returns the session if it was its
+// last channel.
+func (ch *channel) finish(res relay.Result, now time.Time) *session {
+	g, s := ch.grant, ch.session
+	g.channels = slices.DeleteFunc(g.channels, func(c *channel) bool { return c == ch })
+	g.up, g.down = g.up+res.Up, g.down+res.Down
+	if s != nil {
+		g.used = now
+	}
+	if len(g.channels) == 0 {
+		g.settle(now)
+	}
+	if s == nil {
+		return nil
+	}
+	s.up, s.down = s.up+res.Up, s.down+res.Down
+	if s.open--; s.open > 0 {
+		return nil
+	}
+	if g.session == s {
+		g.session = nil
+	}
+	return s
+}

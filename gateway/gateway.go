@@ -1,0 +1,278 @@
+// Package gateway holds the tunnels of one node: who may reach which VM
+// (tickets), what was reserved for whom (grants), and what is in use (sessions
+// and their channels).
+//
+// Open reserves a tunnel for one client address. In ModePort a port of the
+// range listens from then on, silent to everybody else; in ModeWebSocket only
+// the token reaches the tunnel, by Attach. A connection that arrives is matched
+// to its grant by (client, port), the VM is dialled at the address that was
+// checked, and the relay moves the bytes. A grant ends when its time is over,
+// when it is given back or disconnected; it does not expire while in use.
+//
+// State lives in the registry, which is pure; ports.go owns the sockets; Run
+// watches the clock. Apply takes the complete wanted state.
+package gateway
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"vdi-gateway/gateway/relay"
+)
+
+const (
+	// sweepEvery bounds how late an unused grant's port closes.
+	sweepEvery = 250 * time.Millisecond
+	// idleLook bounds how late an idle session is noticed: reading all
+	// counters costs two system calls a channel.
+	idleLook = time.Second
+	// resolveTime bounds asking for a host name.
+	resolveTime = 3 * time.Second
+)
+
+// Deps are what a gateway needs of others. Audit and Resolve may be nil.
+type Deps struct {
+	Tickets TicketStore
+	// Audit gets every event. It must not block.
+	Audit func(Event)
+	// Resolve finds the addresses of a host name; nil asks the system.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	Log     logrus.FieldLogger
+}
+
+// Gateway is the tunnels of one node.
+type Gateway struct {
+	deps    Deps
+	engine  *relay.Engine
+	ports   *ports
+	service *service
+	names   *names
+	policy  atomic.Pointer[policy]
+	checker selfChecker
+
+	ctx  context.Context // ends with Run; for dials
+	stop context.CancelFunc
+	wg   sync.WaitGroup // connections being set up
+
+	applying sync.Mutex // one Apply at a time
+
+	mu       sync.Mutex
+	cfg      Config
+	reg      *registry
+	opens    *Throttle
+	draining bool
+	looked   time.Time // when idle sessions were last looked for
+}
+
+// New returns a gateway that refuses everything until Apply.
+func New(deps Deps) *Gateway {
+	if deps.Audit == nil {
+		deps.Audit = func(Event) {}
+	}
+	if deps.Resolve == nil {
+		deps.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	g := &Gateway{deps: deps, engine: relay.New(), reg: newRegistry(), ctx: ctx, stop: stop, opens: NewThrottle(0, 0)}
+	g.ports = newPorts(g.accepted, deps.Log)
+	g.service = newService(g.engine, deps.Log)
+	g.names = newNames(deps.Resolve, deps.Log)
+	g.policy.Store(newPolicy(Targets{RequireTicket: true}, nil))
+	return g
+}
+
+// Run watches over grants and sessions until ctx is done; then it closes all
+// ports, ends all sessions with the reason shutdown and returns when the last
+// of them is audited.
+func (g *Gateway) Run(ctx context.Context) error {
+	relayCtx, stopRelay := context.WithCancel(context.Background())
+	var parts, engine sync.WaitGroup
+	engine.Go(func() { _ = g.engine.Run(relayCtx) }) // never fails
+	parts.Go(func() { g.service.run(ctx) })
+	parts.Go(func() { g.names.run(ctx, g.refresh) })
+	g.sweepUntil(ctx)
+	g.stop()
+	g.ports.close()
+	g.wg.Wait()
+	parts.Wait()
+	stopRelay() // last: nobody joins pairs any more
+	engine.Wait()
+	return nil
+}
+
+func (g *Gateway) sweepUntil(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			g.sweep(now)
+		}
+	}
+}
+
+// sweep ends grants whose time is over and sessions that idle or last too long.
+func (g *Gateway) sweep(now time.Time) {
+	g.mu.Lock()
+	var ends []func()
+	for _, gr := range g.reg.overdue(now) {
+		g.reg.expire(gr, now)
+		ends = append(ends, g.closing(gr, relay.ClientClosed))
+	}
+	if now.Sub(g.looked) >= idleLook {
+		g.looked = now
+		for _, gr := range g.reg.grants {
+			switch why := overstays(gr, now); why {
+			case ReasonMaxTime: // and no coming back
+				ends = append(ends, g.revoke(gr, why, ""))
+			case ReasonIdle:
+				ends = append(ends, gr.cut(why))
+			}
+		}
+	}
+	g.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
+}
+
+// overstays tells why a session has to end now; "" when it may go on.
+func overstays(g *grant, now time.Time) relay.Reason {
+	if g.session == nil {
+		return ""
+	}
+	if most := g.timeouts.SessionMax; most > 0 && now.Sub(g.session.since) >= most {
+		return ReasonMaxTime
+	}
+	if g.timeouts.Idle <= 0 || now.Sub(g.session.since) < g.timeouts.Idle {
+		return ""
+	}
+	if _, _, last := g.bytes(); now.Sub(last) >= g.timeouts.Idle {
+		return ReasonIdle
+	}
+	return ""
+}
+
+// Apply makes cfg the state of the gateway. An error names what stands in the
+// way, and nothing has changed. Sessions keep what they started with, but for
+// those that cfg forbids: they end with the reason admin.
+func (g *Gateway) Apply(cfg Config) error {
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	g.mu.Lock()
+	was := g.cfg
+	g.mu.Unlock()
+	if reflect.DeepEqual(cfg, was) {
+		return nil
+	}
+	if err := g.service.prepare(cfg); err != nil {
+		return err
+	}
+	if err := g.ports.rebind(cfg.Listen, cfg.Freebind); err != nil {
+		g.service.abandon()
+		return err
+	}
+	g.install(cfg, was)
+	return nil
+}
+
+func (g *Gateway) install(cfg, was Config) {
+	forbidden := g.Forbidden(cfg)
+	g.mu.Lock()
+	g.cfg = cfg
+	g.policy.Store(newPolicy(cfg.Targets, g.names.known()))
+	if cfg.Limits.OpenPerSecond != was.Limits.OpenPerSecond {
+		g.opens = NewThrottle(cfg.Limits.OpenPerSecond, 2*cfg.Limits.OpenPerSecond)
+	}
+	g.mu.Unlock()
+	g.service.commit(cfg)
+	g.names.watch(cfg.Targets.Refused)
+	g.endAll(forbidden, "the settings no longer allow it")
+}
+
+// refresh rebuilds the policy when refused host names have new addresses.
+func (g *Gateway) refresh() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.policy.Store(newPolicy(g.cfg.Targets, g.names.known()))
+}
+
+// Forbidden lists the connections that cfg would end: all of them when it
+// disables the gateway, else those whose VM it no longer allows.
+func (g *Gateway) Forbidden(cfg Config) []ConnectionID {
+	p := newPolicy(cfg.Targets, g.names.known())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var ids []ConnectionID
+	for _, gr := range g.reg.sorted() {
+		if !cfg.Enabled || !gr.target.allowedBy(p) {
+			ids = append(ids, gr.id)
+		}
+	}
+	return ids
+}
+
+func (t target) allowedBy(p *policy) bool {
+	for _, a := range t.addrs {
+		if p.check(a) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// SetDrain turns draining on or off: a draining node opens no new sessions.
+func (g *Gateway) SetDrain(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.draining = on
+}
+
+// Health tells how full the gateway is and which dispatchers answer.
+func (g *Gateway) Health() Health {
+	g.mu.Lock()
+	h := Health{
+		Max: g.cfg.Limits.Connections, Used: len(g.reg.grants),
+		FreePorts: g.reg.freePorts(g.cfg.PortStart, g.cfg.PortStop), Draining: g.draining,
+	}
+	g.mu.Unlock()
+	h.Dispatchers = g.service.health()
+	return h
+}
+
+// Health of the gateway at one moment.
+type Health struct {
+	Max, Used   int // grants; Max 0: no limit
+	FreePorts   int // ports of the range without any grant
+	Draining    bool
+	Dispatchers []Dispatcher
+}
+
+// Dispatcher is one target of the service tunnel.
+type Dispatcher struct {
+	Addr string // host:port
+	OK   bool
+}
+
+// Check sends bytes through a real tunnel of this node and back; nil when they
+// came through. An answer is remembered for a second.
+func (g *Gateway) Check(ctx context.Context) error {
+	g.mu.Lock()
+	node, enabled := g.cfg.Node, g.cfg.Enabled
+	g.mu.Unlock()
+	if !enabled {
+		return ErrDisabled
+	}
+	return g.checker.check(ctx, node, g.engine)
+}

@@ -1,0 +1,260 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"vdi-gateway/gateway/relay"
+)
+
+// heartbeat is how often a client should renew: well within the shortest ttl
+// people use, seldom enough not to matter.
+const heartbeat = 20 * time.Second
+
+// Open reserves a tunnel for r.Client. From the moment it returns the client
+// may connect. The same client asking again for the same VM and user gets its
+// living grant with a fresh token. Errors are a *Refusal.
+func (g *Gateway) Open(ctx context.Context, r OpenRequest) (Grant, error) {
+	r.Client = plain(r.Client)
+	if err := g.mayOpen(r); err != nil {
+		return Grant{}, err
+	}
+	t, giveBack, err := g.spend(ctx, &r)
+	if err != nil {
+		return Grant{}, err
+	}
+	answer, err := g.open(ctx, r, t)
+	if err != nil {
+		giveBack()
+	}
+	return answer, err
+}
+
+// mayOpen checks what does not depend on the VM.
+func (g *Gateway) mayOpen(r OpenRequest) error {
+	g.mu.Lock()
+	cfg, opens := g.cfg, g.opens
+	g.mu.Unlock()
+	if !cfg.Enabled {
+		return refuse(ErrDisabled, "the gateway is disabled by is_enabled")
+	}
+	if !opens.Allow(r.Client) {
+		return refuseFor(time.Second, ErrRateLimited, "too many open_connection calls from this address; see limits.open_per_client_per_s")
+	}
+	if r.Ticket == "" && g.policy.Load().requireTicket {
+		return refuseField(ErrTicketRequired, "ticket", "this gateway opens tunnels for tickets of the dispatcher only")
+	}
+	return nil
+}
+
+// spend uses the request's ticket, if it has one, and fills r with what the
+// ticket says. giveBack undoes the use.
+func (g *Gateway) spend(ctx context.Context, r *OpenRequest) (t TicketRequest, giveBack func(), err error) {
+	if r.Ticket == "" {
+		return TicketRequest{}, func() {}, nil
+	}
+	t, giveBack, err = g.useTicket(ctx, r.Ticket, r.Client)
+	if err != nil {
+		return TicketRequest{}, nil, err
+	}
+	r.VMAddr, r.VMPort, r.VMID, r.User = t.VMAddr, t.VMPort, t.VMID, t.User
+	if t.Protocol != "" {
+		r.Protocol = t.Protocol
+	}
+	if t.Channels > 0 {
+		r.Channels = t.Channels
+	}
+	return t, giveBack, nil
+}
+
+func (g *Gateway) open(ctx context.Context, r OpenRequest, t TicketRequest) (Grant, error) {
+	vm, err := g.resolveTarget(ctx, r.VMAddr, r.VMPort)
+	if err != nil {
+		return Grant{}, err
+	}
+	if r.Mode == "" {
+		r.Mode = ModePort
+	}
+	if r.Protocol == "" {
+		r.Protocol = "tcp"
+	}
+	key := reopenKey{r.Client, vm.host, vm.port, r.User, r.Mode}
+	if r.Probe && !g.live(key) {
+		if err := g.probe(ctx, vm); err != nil {
+			return Grant{}, err
+		}
+	}
+	if answer, ok := g.reopen(key, r, t); ok {
+		return answer, nil
+	}
+	return g.reserve(g.newGrant(r, t, vm, key))
+}
+
+// live tells whether key names a grant in use, whose VM needs no probe.
+func (g *Gateway) live(key reopenKey) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	gr := g.reg.byKey[key]
+	return gr != nil && gr.session != nil
+}
+
+func (g *Gateway) reopen(key reopenKey, r OpenRequest, t TicketRequest) (Grant, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	gr := g.reg.byKey[key]
+	if key.user == "" || gr == nil || gr.expired(now) {
+		return Grant{}, false
+	}
+	token := g.reg.retoken(gr)
+	for _, ch := range gr.channels {
+		ch.replaceable = true
+	}
+	g.configure(gr, r, t)
+	gr.extend(now)
+	answer := g.answer(gr, token, now)
+	answer.Reopened = true
+	return answer, true
+}
+
+// configure sets what a request may set anew each time.
+func (g *Gateway) configure(gr *grant, r OpenRequest, t TicketRequest) {
+	gr.protocol, gr.vmID, gr.verified = r.Protocol, r.VMID, r.Ticket != ""
+	gr.ttl, gr.limit, gr.timeouts = r.TTL, r.Channels, g.cfg.Timeouts
+	if gr.ttl == 0 {
+		gr.ttl = g.cfg.Timeouts.Grant
+	}
+	if gr.limit == 0 {
+		gr.limit = r.Protocol.Channels()
+	}
+	if most := gr.timeouts.SessionMax; t.SessionMax > 0 && (most == 0 || t.SessionMax < most) {
+		gr.timeouts.SessionMax = t.SessionMax
+	}
+}
+
+func (g *Gateway) newGrant(r OpenRequest, t TicketRequest, vm target, key reopenKey) (*grant, Secret) {
+	token, hash := newSecret()
+	gr := &grant{
+		id: ConnectionID(uuid.NewString()), key: key, client: r.Client, target: vm,
+		user: r.User, mode: r.Mode, token: hash, openedAt: time.Now(),
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	gr.node = g.cfg.Node
+	g.configure(gr, r, t)
+	gr.extend(gr.openedAt)
+	return gr, token
+}
+
+// reserve enters the grant and opens its port. A port that somebody else has
+// bound is passed over.
+func (g *Gateway) reserve(gr *grant, token Secret) (Grant, error) {
+	err := g.enter(gr)
+	for err == nil && gr.mode == ModePort {
+		err = g.ports.allow(gr.port, gr.client)
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES) {
+			break
+		}
+		g.deps.Log.WithError(err).WithField("port", gr.port).Warn("a port of the range is taken by another program; trying the next")
+		err = g.moveOn(gr)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var refused *Refusal
+	switch {
+	case err == nil:
+		return g.answer(gr, token, time.Now()), nil
+	case errors.As(err, &refused):
+		g.reg.remove(gr)
+		return Grant{}, refused
+	default:
+		g.reg.remove(gr)
+		return Grant{}, refuseFor(time.Second, ErrNoFreePort, fmt.Sprintf("port %d cannot be opened: %v", gr.port, err))
+	}
+}
+
+func (g *Gateway) enter(gr *grant) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case !g.cfg.Enabled: // it may have changed since mayOpen
+		return refuse(ErrDisabled, "the gateway is disabled by is_enabled")
+	case g.draining:
+		return refuseFor(10*time.Second, ErrDraining, "this node is draining and opens no new sessions")
+	}
+	if err := g.reg.room(gr.client, g.cfg.Limits); err != nil {
+		return err
+	}
+	return g.reg.add(gr, g.cfg.PortStart, g.cfg.PortStop, time.Now())
+}
+
+func (g *Gateway) moveOn(gr *grant) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.reg.move(gr, g.cfg.PortStart, g.cfg.PortStop, time.Now())
+}
+
+// answer describes gr to its client.
+func (g *Gateway) answer(gr *grant, token Secret, now time.Time) Grant {
+	return Grant{
+		ID: gr.id, Token: token, Addr: g.cfg.PublicAddr, Port: gr.port, Node: gr.node,
+		Client: gr.client, TTL: gr.ttl, ExpiresAt: gr.expiry(now),
+	}
+}
+
+// expiry is when the grant would end if its channels closed now.
+func (gr *grant) expiry(now time.Time) time.Time {
+	if len(gr.channels) > 0 && gr.ttl > 0 {
+		return now.Add(gr.ttl)
+	}
+	return gr.expires
+}
+
+// Renew extends a grant by its ttl for who holds its token.
+func (g *Gateway) Renew(_ context.Context, id ConnectionID, token Secret, client netip.Addr) (Lease, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	gr, err := g.held(id, token, client, now)
+	if err != nil {
+		return Lease{}, err
+	}
+	gr.extend(now)
+	return Lease{
+		ID: id, State: gr.state(), Addr: g.cfg.PublicAddr, Port: gr.port,
+		ExpiresAt: gr.expiry(now), Heartbeat: heartbeat,
+	}, nil
+}
+
+// GiveBack ends a grant and its session for who holds its token.
+func (g *Gateway) GiveBack(_ context.Context, id ConnectionID, token Secret, client netip.Addr) error {
+	g.mu.Lock()
+	gr, err := g.held(id, token, client, time.Now())
+	if err != nil {
+		g.mu.Unlock()
+		return err
+	}
+	end := g.revoke(gr, relay.ClientClosed, "")
+	g.mu.Unlock()
+	end()
+	return nil
+}
+
+// held finds a grant for its holder; a port grant answers its address only.
+func (g *Gateway) held(id ConnectionID, token Secret, client netip.Addr, now time.Time) (*grant, error) {
+	gr, err := g.reg.find(ConnectionID(strings.ToLower(string(id))), token, now)
+	if err != nil {
+		return nil, err
+	}
+	if gr.mode == ModePort && gr.client != plain(client) {
+		return nil, refuse(ErrForbidden, "the connection was granted to another address")
+	}
+	return gr, nil
+}

@@ -1,0 +1,197 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// acceptPause is how long an accept loop waits when the process has run out
+// of descriptors, so that it does not spin.
+const acceptPause = 100 * time.Millisecond
+
+// ports holds the listening sockets of the range. A port is bound while at
+// least one client is allowed on it, and open to those clients alone.
+type ports struct {
+	accept func(conn *net.TCPConn, port uint16) // takes conn over; must not block
+	log    logrus.FieldLogger
+	wg     sync.WaitGroup // accept loops
+
+	mu       sync.Mutex
+	addrs    []netip.Addr
+	freebind bool
+	closed   bool
+	open     map[uint16]*port
+}
+
+// port is one bound port of the range, on every listen address.
+type port struct {
+	number    uint16
+	clients   map[netip.Addr]int // how often each was allowed
+	listeners map[netip.Addr]*net.TCPListener
+}
+
+func newPorts(accept func(*net.TCPConn, uint16), log logrus.FieldLogger) *ports {
+	return &ports{accept: accept, log: log, open: map[uint16]*port{}}
+}
+
+// allow opens the port to client, who can connect from the moment it returns.
+// Calls are counted: as many revokes close it again.
+func (p *ports) allow(number uint16, client netip.Addr) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return net.ErrClosed
+	}
+	o := p.open[number]
+	if o == nil {
+		o = &port{number: number, clients: map[netip.Addr]int{client: 1}, listeners: map[netip.Addr]*net.TCPListener{}}
+		if err := p.bind(o, p.addrs); err != nil {
+			return err
+		}
+		p.open[number] = o
+		return nil
+	}
+	o.clients[client]++
+	if o.clients[client] > 1 {
+		return nil
+	}
+	return o.refilter()
+}
+
+// revoke undoes one allow. Connections already accepted are not touched.
+func (p *ports) revoke(number uint16, client netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.open[number]
+	if o == nil {
+		return
+	}
+	if o.clients[client]--; o.clients[client] > 0 {
+		return
+	}
+	delete(o.clients, client)
+	if len(o.clients) == 0 {
+		delete(p.open, number)
+		o.close()
+		return
+	}
+	if err := o.refilter(); err != nil {
+		// The former client reaches accept, which refuses it there.
+		p.log.WithError(err).WithField("port", number).Warn("a range port keeps its former filter")
+	}
+}
+
+// rebind moves every open port to addrs: what is new is bound before what is
+// gone is closed. An error leaves everything as it was.
+func (p *ports) rebind(addrs []netip.Addr, freebind bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was, wasFreebind := p.addrs, p.freebind
+	p.addrs, p.freebind = addrs, freebind
+	var moved []*port
+	for _, o := range p.open {
+		if err := p.bind(o, addrs); err != nil {
+			for _, m := range moved {
+				m.closeBut(was)
+			}
+			p.addrs, p.freebind = was, wasFreebind
+			return err
+		}
+		moved = append(moved, o)
+	}
+	for _, o := range moved {
+		o.closeBut(addrs)
+	}
+	return nil
+}
+
+// bind adds the listeners that o lacks on addrs, all or none.
+func (p *ports) bind(o *port, addrs []netip.Addr) error {
+	var added []netip.Addr
+	for _, a := range addrs {
+		if o.listeners[a] != nil {
+			continue
+		}
+		l, err := listen(netip.AddrPortFrom(a, o.number), p.freebind, o.allowed())
+		if err != nil {
+			for _, b := range added {
+				_ = o.listeners[b].Close()
+				delete(o.listeners, b)
+			}
+			return err
+		}
+		o.listeners[a] = l
+		added = append(added, a)
+	}
+	for _, a := range added {
+		p.serve(o.listeners[a], o.number)
+	}
+	return nil
+}
+
+func (p *ports) serve(l *net.TCPListener, number uint16) {
+	p.wg.Go(func() { acceptLoop(l, p.log, func(c *net.TCPConn) { p.accept(c, number) }) })
+}
+
+// close closes every port and waits for the accept loops.
+func (p *ports) close() {
+	p.mu.Lock()
+	p.closed = true
+	for n, o := range p.open {
+		delete(p.open, n)
+		o.close()
+	}
+	p.mu.Unlock()
+	p.wg.Wait()
+}
+
+func (o *port) allowed() []netip.Addr { return slices.Collect(maps.Keys(o.clients)) }
+
+func (o *port) refilter() error {
+	for addr, l := range o.listeners {
+		if err := filterListener(l, addr, o.allowed()); err != nil {
+			return fmt.Errorf("filter of port %d on %s: %w", o.number, addr, err)
+		}
+	}
+	return nil
+}
+
+func (o *port) close() { o.closeBut(nil) }
+
+func (o *port) closeBut(keep []netip.Addr) {
+	for a, l := range o.listeners {
+		if !slices.Contains(keep, a) {
+			_ = l.Close()
+			delete(o.listeners, a)
+		}
+	}
+}
+
+// acceptLoop hands connections of l to each until l is closed.
+func acceptLoop(l *net.TCPListener, log logrus.FieldLogger, each func(*net.TCPConn)) {
+	var warned time.Time
+	for {
+		c, err := l.AcceptTCP()
+		if err == nil {
+			each(c)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if time.Since(warned) > time.Minute {
+			warned = time.Now()
+			log.WithError(err).WithField("listener", l.Addr().String()).
+				Error("cannot accept connections; raise the descriptor limit (LimitNOFILE=) if it says too many open files")
+		}
+		time.Sleep(acceptPause)
+	}
+}

@@ -1,0 +1,230 @@
+package relay
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// copyBuffer is used when one leg is not bare TCP, so nothing can splice.
+const copyBuffer = 32 << 10
+
+// Pair is a client and a VM joined by an engine.
+type Pair struct {
+	engine   *Engine
+	opt      Options
+	up, down direction
+	started  time.Time
+	killed   atomic.Bool
+
+	mu       sync.Mutex
+	reason   Reason    // the first one stands
+	half     Reason    // whose end of stream came first; "" until then
+	moved    int64     // bytes both ways when last looked at, while half-closed
+	movedAt  time.Time // when that number last changed
+	finished bool      // both directions have ended; counters are final
+}
+
+// direction is one way through the pair. src and dst never change; the
+// goroutine that copies is the only writer of count.
+type direction struct {
+	src, dst net.Conn
+	spliced  bool // count is only known in the end: ask the kernel meanwhile
+	count    atomic.Int64
+	last     atomic.Int64 // unix nanoseconds of the last byte, when not spliced
+	ended    atomic.Bool
+}
+
+// Stats are live figures of a pair.
+type Stats struct {
+	Up, Down     int64         // bytes
+	LastActivity time.Time     // last byte either way; the start if none came
+	RTT          time.Duration // of the client leg; 0: not known
+}
+
+func newPair(e *Engine, client, vm net.Conn, opt Options) *Pair {
+	spliced := isTCP(client) && isTCP(vm)
+	p := &Pair{engine: e, opt: opt, started: time.Now()}
+	p.up.src, p.up.dst, p.up.spliced = client, vm, spliced
+	p.down.src, p.down.dst, p.down.spliced = vm, client, spliced
+	return p
+}
+
+func (p *Pair) start() {
+	var both sync.WaitGroup
+	both.Go(p.pumpUp)
+	both.Go(p.pumpDown)
+	go func() {
+		both.Wait()
+		p.finish()
+	}()
+}
+
+// pumpUp and pumpDown have names of their own so that a stack dump tells
+// which way a goroutine looks.
+func (p *Pair) pumpUp()   { p.pump(&p.up, ClientClosed) }
+func (p *Pair) pumpDown() { p.pump(&p.down, VMClosed) }
+
+func (p *Pair) pump(d *direction, eof Reason) {
+	err := d.copy()
+	d.ended.Store(true)
+	if err != nil {
+		p.end(p.blame(err, eof))
+		p.close()
+		return
+	}
+	p.halfClose(d, eof)
+}
+
+// halfClose passes the end of a stream on. A leg that cannot be half-closed
+// is closed, which ends the other direction too.
+func (p *Pair) halfClose(d *direction, eof Reason) {
+	p.mu.Lock()
+	if p.half == "" {
+		p.half, p.movedAt = eof, time.Now()
+	}
+	p.mu.Unlock()
+	p.engine.halved(p)
+	if !closeWrite(d.dst) {
+		p.end(eof)
+		p.close()
+	}
+}
+
+// blame finds out which leg an error came from; a failed splice does not say.
+func (p *Pair) blame(err error, eof Reason) Reason {
+	switch {
+	case timedOut(err):
+		return KeepaliveTimeout
+	case tcpGone(p.up.src):
+		return ClientClosed
+	case tcpGone(p.down.src):
+		return VMClosed
+	default:
+		return eof
+	}
+}
+
+// Kill ends the pair at once with the given reason: TCP legs are reset. The
+// first reason stands. It returns before OnEnd is called.
+func (p *Pair) Kill(why Reason) {
+	p.end(why)
+	if p.killed.CompareAndSwap(false, true) {
+		reset(p.up.src)
+		reset(p.down.src)
+	}
+}
+
+func (p *Pair) end(why Reason) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reason == "" {
+		p.reason = why
+	}
+}
+
+func (p *Pair) close() {
+	_ = p.up.src.Close() // either may be closed already
+	_ = p.down.src.Close()
+}
+
+func (p *Pair) finish() {
+	defer p.engine.wg.Done()
+	p.close()
+	p.engine.remove(p)
+	p.mu.Lock()
+	if p.reason == "" {
+		p.reason = p.half
+	}
+	p.finished = true
+	res := Result{Up: p.up.count.Load(), Down: p.down.count.Load(), Reason: p.reason}
+	p.mu.Unlock()
+	if p.opt.OnEnd != nil {
+		p.opt.OnEnd(res)
+	}
+}
+
+// discard ends a pair that was joined after the engine had stopped. OnEnd is
+// told on another goroutine, as always, since the joiner may hold locks.
+func (p *Pair) discard() {
+	p.Kill(Shutdown)
+	if p.opt.OnEnd != nil {
+		go p.opt.OnEnd(Result{Reason: Shutdown})
+	}
+}
+
+func (p *Pair) firstEnd() Reason {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.half
+}
+
+// silentTooLong decides whether a half-closed pair has moved nothing for
+// Options.HalfClose, counting from the last look that saw a byte.
+func (p *Pair) silentTooLong(now time.Time) bool {
+	if p.opt.HalfClose <= 0 {
+		return false
+	}
+	s := p.Stats()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if total := s.Up + s.Down; total != p.moved {
+		p.moved, p.movedAt = total, now
+		return false
+	}
+	return now.Sub(p.movedAt) >= p.opt.HalfClose
+}
+
+// Stats reads the live figures. It is safe at any time, also after the end.
+func (p *Pair) Stats() Stats {
+	s := Stats{LastActivity: p.started, RTT: roundTrip(p.up.src)}
+	var upLast, downLast time.Time
+	s.Up, upLast = p.up.progress()
+	s.Down, downLast = p.down.progress()
+	for _, t := range []time.Time{upLast, downLast} {
+		if t.After(s.LastActivity) {
+			s.LastActivity = t
+		}
+	}
+	return s
+}
+
+func (d *direction) progress() (int64, time.Time) {
+	if d.spliced && !d.ended.Load() {
+		if n, last, ok := received(d.src); ok {
+			return n, last
+		}
+	}
+	return d.count.Load(), time.Unix(0, d.last.Load())
+}
+
+func (d *direction) copy() error {
+	defer func() { d.last.Store(time.Now().UnixNano()) }()
+	if d.spliced {
+		n, err := io.Copy(d.dst, d.src)
+		d.count.Store(n)
+		return err
+	}
+	return d.copyThrough(make([]byte, copyBuffer))
+}
+
+func (d *direction) copyThrough(buf []byte) error {
+	for {
+		n, err := d.src.Read(buf)
+		if n > 0 {
+			if _, werr := d.dst.Write(buf[:n]); werr != nil {
+				return werr
+			}
+			d.count.Add(int64(n))
+			d.last.Store(time.Now().UnixNano())
+		}
+		if err == io.EOF { //nolint:errorlint // io.Reader promises io.EOF itself
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

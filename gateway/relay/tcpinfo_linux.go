@@ -1,0 +1,57 @@
+package relay
+
+import (
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// tcpClose is TCP_CLOSE of include/net/tcp_states.h: reset, timed out or
+// ended on both sides.
+const tcpClose = 7
+
+// received is how many bytes of payload c has received in all, and when the
+// last of them came. ok is false when c is closed or not TCP.
+func received(c net.Conn) (n int64, last time.Time, ok bool) {
+	info, ok := tcpInfo(c)
+	if !ok {
+		return 0, time.Time{}, false
+	}
+	ago := time.Duration(info.Last_data_recv) * time.Millisecond
+	return int64(info.Bytes_received), time.Now().Add(-ago), true //nolint:gosec // exabytes do not happen
+}
+
+// roundTrip is the kernel's smoothed round-trip time of c; 0 when not known.
+func roundTrip(c net.Conn) time.Duration {
+	info, ok := tcpInfo(c)
+	if !ok {
+		return 0
+	}
+	return time.Duration(info.Rtt) * time.Microsecond
+}
+
+// tcpGone tells whether the peer of c is gone for good.
+func tcpGone(c net.Conn) bool {
+	info, ok := tcpInfo(c)
+	return ok && info.State == tcpClose
+}
+
+func tcpInfo(c net.Conn) (*unix.TCPInfo, bool) {
+	if u, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = u.NetConn()
+	}
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		return nil, false
+	}
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return nil, false
+	}
+	var info *unix.TCPInfo
+	cerr := raw.Control(func(fd uintptr) {
+		info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	})
+	return info, cerr == nil && err == nil
+}

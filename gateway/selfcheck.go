@@ -1,0 +1,118 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"vdi-gateway/gateway/relay"
+)
+
+const (
+	selfCheckTime  = time.Second // for the whole way there and back
+	selfCheckFresh = time.Second // an answer younger than this is given again
+)
+
+// selfChecker sends bytes through a tunnel made as every tunnel is, from the
+// node's own address to a little echo server on it.
+type selfChecker struct {
+	mu   sync.Mutex
+	at   time.Time
+	last error
+}
+
+func (c *selfChecker) check(ctx context.Context, node netip.Addr, engine *relay.Engine) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.at) < selfCheckFresh {
+		return c.last
+	}
+	ctx, cancel := context.WithTimeout(ctx, selfCheckTime)
+	defer cancel()
+	c.last, c.at = throughTunnel(ctx, node, engine), time.Now()
+	return c.last
+}
+
+func throughTunnel(ctx context.Context, node netip.Addr, engine *relay.Engine) error {
+	vm, err := listen(netip.AddrPortFrom(node, 0), false, []netip.Addr{node})
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", node, err)
+	}
+	defer vm.Close()
+	door, err := listen(netip.AddrPortFrom(node, 0), false, []netip.Addr{node})
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", node, err)
+	}
+	defer door.Close()
+	deadline, _ := ctx.Deadline()
+	for _, l := range []*net.TCPListener{vm, door} {
+		_ = l.SetDeadline(deadline) // only fails when closed
+	}
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { echoOnce(vm, deadline) })
+	parts.Go(func() { relayOnce(ctx, door, vm.Addr(), engine) })
+	return thereAndBack(ctx, node, door.Addr())
+}
+
+func echoOnce(l *net.TCPListener, deadline time.Time) {
+	c, err := l.Accept()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	_ = c.SetDeadline(deadline) // only fails when closed
+	_, _ = io.Copy(c, c)        // what is lost shows at the other end
+}
+
+func relayOnce(ctx context.Context, door *net.TCPListener, vm net.Addr, engine *relay.Engine) {
+	client, err := door.AcceptTCP()
+	if err != nil {
+		return
+	}
+	to, err := netip.ParseAddrPort(vm.String())
+	if err != nil {
+		relay.Reset(client)
+		return
+	}
+	leg, err := dialTCP(ctx, to, Timeouts{Dial: selfCheckTime})
+	if err != nil {
+		relay.Reset(client)
+		return
+	}
+	ended := make(chan struct{})
+	pair := engine.Join(client, leg, relay.Options{OnEnd: func(relay.Result) { close(ended) }})
+	stop := context.AfterFunc(ctx, func() { pair.Kill(relay.Shutdown) })
+	defer stop()
+	<-ended
+}
+
+func thereAndBack(ctx context.Context, node netip.Addr, door net.Addr) error {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(node, 0))}
+	c, err := d.DialContext(ctx, "tcp", door.String())
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer c.Close()
+	deadline, _ := ctx.Deadline()
+	_ = c.SetDeadline(deadline) // only fails when closed
+	sent, got := make([]byte, 64), make([]byte, 64)
+	_, _ = rand.Read(sent) // never fails, says crypto/rand
+	if _, err := c.Write(sent); err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	if _, err := io.ReadFull(c, got); err != nil {
+		return fmt.Errorf("receive: %w", err)
+	}
+	if !bytes.Equal(sent, got) {
+		return errors.New("other bytes came back than were sent")
+	}
+	return nil
+}

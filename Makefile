@@ -1,9 +1,9 @@
 # `make help` lists what there is. Every target carries its help text after ##.
 
-# Rules of this file: the version is asked of git once per build; without git it
-# is the newest one in CHANGELOG.md.
+# The version is git's tag; before the first tag the newest one in CHANGELOG.md
+# and the commit, without git the former alone.
 CHANGELOG_VERSION = $(shell sed -n 's/^\#\# \([0-9][^ ]*\).*/\1/p' CHANGELOG.md | head -n 1)
-VERSION ?= $(shell git describe --tags --dirty 2>/dev/null || echo $(CHANGELOG_VERSION)$$(git describe --always --dirty 2>/dev/null | sed 's/^/+/'))
+VERSION ?= $(shell (git describe --tags --dirty 2>/dev/null || echo $(CHANGELOG_VERSION)$$(git describe --always --dirty 2>/dev/null | sed 's/^/+/')) | sed 's/^v//')
 
 GO       ?= go
 BINARY   := vdi-gateway
@@ -39,15 +39,13 @@ demo: build ## one node, a sample desktop and a client on this machine, until Ct
 test: need ## install what the tests need where possible, then check everything (under 10 minutes)
 	@tests/install.sh
 	@echo "compiling (the first time takes a minute or two: SQLite is compiled from C)"
-	@$(GO) vet ./...
-	@$(GO) test -timeout 8m ./...
-	@echo "all tests passed"
+	@$(GO) vet -tags e2e ./...
+	@tests/run.sh -timeout 8m ./...
 
 race: need ## the tests under the race detector
 	@tests/install.sh
 	@echo "compiling with the race detector (the first time takes a few minutes)"
-	@$(GO) test -race -timeout 20m ./...
-	@echo "all tests passed under the race detector"
+	@tests/run.sh -race -timeout 20m ./...
 
 fuzz: need ## every fuzz target for FUZZTIME (10s)
 	@tests/fuzz.sh $(FUZZTIME)
@@ -65,8 +63,7 @@ bench-api: build ## the API: opens per second, start-up time, audit rows per sec
 
 e2e: need ## the full matrices with real peers (root; longer than `make test`)
 	@tests/install.sh
-	@$(GO) test -tags e2e -count=1 -timeout 60m ./...
-	@echo "all end-to-end tests passed"
+	@tests/run.sh -tags e2e -count=1 -timeout 60m ./...
 
 generate: need ## make the Swagger file and THIRD-PARTY-NOTICES anew
 	@$(SWAG)

@@ -96,8 +96,8 @@ func script(t *testing.T, path string, commands fakes, env string) (string, erro
 		}
 	}
 	for _, name := range []string{"sh", "cat", "cut", "sed", "tail", "uname", "mktemp", "rm", "env", "chmod", "id"} {
-		if real, err := exec.LookPath(name); err == nil && commands[name] == "" {
-			if err := os.Symlink(real, filepath.Join(bin, name)); err != nil {
+		if found, err := exec.LookPath(name); err == nil && commands[name] == "" {
+			if err := os.Symlink(found, filepath.Join(bin, name)); err != nil {
 				t.Fatal(err)
 			}
 		}

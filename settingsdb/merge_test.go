@@ -15,7 +15,7 @@ const missionDocument = `{"is_enabled":true,"internal_addrs":["10.254.150.132"],
 	`"api_port":8000,"balancer_api_port":8002,"port_range_start":5900,"port_range_stop":5999,` +
 	`"api_key":"dispatcher-key","cli_key":"client-key"}`
 
-func fresh(t *testing.T) Settings {
+func fresh(t testing.TB) Settings {
 	t.Helper()
 	s, err := Fresh(netip.MustParseAddr("10.0.0.1"))
 	if err != nil {

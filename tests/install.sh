@@ -48,7 +48,7 @@ apt() {
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 "$@" >"$log" 2>&1 </dev/null
 }
 
-printf 'installing for the tests: %s\n' "$packages"
+printf 'installing for the tests: %s\n' "${packages% }"
 apt update || printf 'apt-get update: %s\n' "$(tail -n 1 "$log")"
 # shellcheck disable=SC2086 # a list of names
 apt install -y --no-install-recommends $packages ||

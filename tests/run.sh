@@ -3,6 +3,8 @@
 # skipped with its reason, and the sum. Usage: tests/run.sh ARGUMENTS OF GO TEST
 set -u
 cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin # nft and ip are there, not on everybody's path
+export PATH
 
 summary=$(mktemp)
 trap 'rm -f "$summary"' EXIT

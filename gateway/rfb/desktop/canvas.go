@@ -79,8 +79,8 @@ func (k ink) over(below colour) colour {
 	return mix(16) | mix(8) | mix(0)
 }
 
-// paintBackdrop is an evening: sky, moon and two ranges of hills. The sky is
-// in bands as high as a tile, which cost next to nothing to send.
+// paintBackdrop is an evening: a sky and two ranges of hills. The sky is in
+// bands as high as a tile, which cost next to nothing to send.
 func paintBackdrop(w, h int) []colour {
 	pix := make([]colour, w*h)
 	far, near := colour(0x2c4a63), colour(0x213a50)

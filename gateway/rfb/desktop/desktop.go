@@ -14,7 +14,8 @@ import (
 // closed as soon as it connects.
 const MaxClients = 64
 
-// ErrServing is returned by Serve while another Serve of the same desktop runs.
+// ErrServing is returned by Serve while another Serve of the same desktop
+// runs. The listener is left as it was.
 var ErrServing = errors.New("the desktop is being served already")
 
 // Config says what the desktop looks like. The zero value is a desktop of

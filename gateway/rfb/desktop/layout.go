@@ -72,15 +72,18 @@ func (l layout) appendBars(list []shape, s scene) []shape {
 	top.Max.Y, bottom.Min.Y = barHeight, bottom.Max.Y-barHeight
 	shade, pale := ink{inkDark, 150}, solid(inkLight)
 	viewers := fmt.Sprintf("viewers %d", s.status.viewers)
-	counts := fmt.Sprintf("frames %d   from clients %s   to clients %s",
+	counts := fmt.Sprintf("frames %d   bytes in %s   out %s",
 		s.status.frames, size(s.status.in), size(s.status.out))
-	keys := fmt.Sprintf("keys %d   last 0x%04x", s.keys, s.lastKey)
+	var keys shape
+	if k := l.right(fmt.Sprintf("keys %d   last 0x%04x", s.keys, s.lastKey), bottom.Min.Y+9, pale); k.x > 36+textWidth(counts, 1) {
+		keys = k // there is room for both
+	}
 	return append(list,
 		panel{top, 0, shade}, panel{bottom, 0, shade},
-		label{12, 10, "RFB 3.8 sample desktop", 1, pale},
-		l.right(viewers, 10, pale),
-		label{12, bottom.Min.Y + 10, counts, 1, pale},
-		l.right(keys, bottom.Min.Y+10, pale))
+		label{12, 9, "RFB 3.8 sample desktop", 1, pale},
+		l.right(viewers, 9, pale),
+		label{12, bottom.Min.Y + 9, counts, 1, pale},
+		keys)
 }
 
 func (l layout) right(text string, y int, k ink) label {
@@ -102,7 +105,7 @@ func (l layout) appendWindow(list []shape, s scene, now time.Time) []shape {
 		disc(left, middle, 5, solid(inkCoral)),
 		disc(left+16, middle, 5, solid(inkSun)),
 		disc(left+32, middle, 5, solid(inkMint)),
-		label{w.Min.X + 66, w.Min.Y + 7, name, textScale, solid(inkLight)})
+		label{w.Min.X + 66, w.Min.Y + 6, name, textScale, solid(inkLight)})
 	return l.appendText(list, s, now)
 }
 
@@ -216,11 +219,11 @@ func (l layout) appendTrail(list []shape, s scene, now time.Time) []shape {
 func size(n int64) string {
 	switch {
 	case n < 10_000:
-		return fmt.Sprintf("%d B", n)
+		return fmt.Sprintf("%d", n)
 	case n < 10_000_000:
-		return fmt.Sprintf("%d kB", n/1000)
+		return fmt.Sprintf("%d k", n/1000)
 	default:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+		return fmt.Sprintf("%.1f M", float64(n)/1e6)
 	}
 }
 

@@ -5,26 +5,46 @@ import "image"
 // maxRegion is how many rectangles a region keeps apart.
 const maxRegion = 16
 
-// region is an area as rectangles that do not overlap. It may grow beyond
-// what was added: rectangles that touch one another or are too many are
-// replaced by the one around them.
+// region is an area as rectangles that do not overlap. It is exact until
+// there are too many; then near ones give way to the one around them.
 type region []image.Rectangle
 
-// add makes r part of the region.
+// add makes r part of the region. It ends: a union costs no area and leaves
+// one rectangle fewer, a cut leaves less area to add.
 func (g *region) add(r image.Rectangle) {
-	for !r.Empty() {
-		i := g.overlapping(r)
-		if i < 0 && len(*g) < maxRegion {
-			*g = append(*g, r)
-			return
-		}
-		if i < 0 {
-			i = g.nearest(r)
-		}
-		r = r.Union((*g)[i])
-		(*g)[i] = (*g)[len(*g)-1]
-		*g = (*g)[:len(*g)-1]
+	if r.Empty() {
+		return
 	}
+	i := g.overlapping(r)
+	if i < 0 {
+		g.append(r)
+		return
+	}
+	have := (*g)[i]
+	if both := have.Union(r); area(both) <= area(have)+area(r) {
+		g.remove(i)
+		g.add(both)
+		return
+	}
+	for _, part := range without(r, r.Intersect(have)) {
+		g.add(part)
+	}
+}
+
+// append takes in r, which overlaps nothing. Without room for it, it grows
+// until it has swallowed what is nearest and all that is then in its way.
+func (g *region) append(r image.Rectangle) {
+	for i := g.nearest(r); len(*g) == maxRegion || g.overlaps(r); i = g.overlapping(r) {
+		r = r.Union((*g)[i])
+		g.remove(i)
+	}
+	*g = append(*g, r)
+}
+
+func (g *region) remove(i int) {
+	last := len(*g) - 1
+	(*g)[i] = (*g)[last]
+	*g = (*g)[:last]
 }
 
 func (g *region) overlapping(r image.Rectangle) int {

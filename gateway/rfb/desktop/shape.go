@@ -116,13 +116,13 @@ type label struct {
 }
 
 func (l label) bounds() image.Rectangle {
-	return image.Rect(l.x, l.y, l.x+textWidth(l.text, l.scale), l.y+glyphHeight*l.scale)
+	return image.Rect(l.x, l.y, l.x+textWidth(l.text, l.scale), l.y+lineHeight*l.scale)
 }
 
 func (l label) draw(c *canvas, clip image.Rectangle) {
 	step := glyphAdvance * l.scale
 	for i := range len(l.text) {
-		cell := image.Rect(l.x+i*step, l.y, l.x+i*step+glyphWidth*l.scale, l.y+glyphHeight*l.scale)
+		cell := image.Rect(l.x+i*step, l.y, l.x+i*step+glyphWidth*l.scale, l.y+lineHeight*l.scale)
 		if part := cell.Intersect(clip); !part.Empty() {
 			l.drawGlyph(c, l.text[i], cell.Min, part)
 		}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"vdi-gateway/settingsdb"
+)
+
+// serverFlag says which node to ask. What is not given is read from the
+// database, so that it works without arguments on the node itself.
+type serverFlag struct {
+	databaseFlag
+	Server string `placeholder:"URL" env:"VDI_GATEWAY_SERVER" help:"Address of the node's API, such as http://10.0.0.1:8000 (default: the node of the database; or $$${env})."`
+	APIKey string `name:"api-key" placeholder:"KEY" env:"VDI_GATEWAY_API_KEY" help:"The dispatcher's key (default: that of the database; or $$${env})."`
+}
+
+// client talks to the API of a node.
+type client struct {
+	base string // without a slash at the end
+	key  string
+	http http.Client
+}
+
+// callTime bounds one call of the API.
+const callTime = 15 * time.Second
+
+// answerMax bounds one answer: 10000 connections have some 5 MB.
+const answerMax = 64 << 20
+
+// connect finds out whom to talk to.
+func (f serverFlag) connect(ctx context.Context) (*client, error) {
+	c := &client{base: strings.TrimSuffix(f.Server, "/"), key: f.APIKey, http: http.Client{Timeout: callTime}}
+	if c.base != "" && !strings.Contains(c.base, "://") {
+		c.base = "http://" + c.base
+	}
+	if c.base != "" && c.key != "" {
+		return c, nil
+	}
+	s, err := readSettings(ctx, f.DB)
+	if err != nil {
+		return nil, fmt.Errorf("%w; name the node with --server and --api-key, or its database with --db", err)
+	}
+	if c.key == "" {
+		c.key = s.APIKey.Reveal()
+	}
+	if c.base == "" {
+		c.base = apiURL(s)
+	}
+	return c, nil
+}
+
+// apiURL is where the node of the document serves its API, seen from its host.
+func apiURL(s settingsdb.Settings) string {
+	host := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if local, err := localAddrs(); err == nil {
+		if own, err := ownNode(s, netip.Addr{}, local); err == nil {
+			host = own
+		}
+	}
+	if addrs := apiAddrs(s, host); len(addrs) > 0 && !addrs[0].IsUnspecified() {
+		host = addrs[0]
+	}
+	return "http://" + netip.AddrPortFrom(host, port(s.APIPort)).String()
+}
+
+// apiError is an answer that is not a success.
+type apiError struct {
+	Status int
+	Errors []struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Field   string `json:"field"`
+	} `json:"errors"`
+	RequestID string `json:"request_id"`
+}
+
+// Error lists what the node found wrong.
+func (e *apiError) Error() string {
+	if len(e.Errors) == 0 {
+		return fmt.Sprintf("the node answered with status %d", e.Status)
+	}
+	lines := make([]string, 0, len(e.Errors))
+	for _, p := range e.Errors {
+		line := p.Code + ": "
+		if p.Field != "" {
+			line += p.Field + ": "
+		}
+		lines = append(lines, line+p.Message)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// call sends body, if there is one, as JSON and decodes the answer into out.
+// An answer of another status than 2xx is an *apiError; out is filled all the
+// same when it has the shape.
+func (c *client) call(ctx context.Context, method, path string, body, out any) error {
+	var payload io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		payload = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, payload)
+	if err != nil {
+		return fmt.Errorf("--server must be a URL such as http://10.0.0.1:8000: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.key)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return c.answer(req, out)
+}
+
+func (c *client) answer(req *http.Request, out any) error {
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("is the node running? %w", err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, answerMax))
+	if err != nil {
+		return err
+	}
+	var failed *apiError
+	if resp.StatusCode/100 != 2 {
+		failed = &apiError{Status: resp.StatusCode}
+		_ = json.Unmarshal(text, failed) // the status alone says enough
+	}
+	if err := json.Unmarshal(text, out); err != nil && failed == nil {
+		return fmt.Errorf("the node's answer is not understood: %w", err)
+	}
+	if failed != nil {
+		return failed
+	}
+	return nil
+}
+
+// isStatus tells whether err is an answer of that status.
+func isStatus(err error, status int) bool {
+	var failed *apiError
+	return errors.As(err, &failed) && failed.Status == status
+}

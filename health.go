@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vdi-gateway/api"
+	"vdi-gateway/gateway"
+)
+
+// health says how the node does; see api-v3's health.
+func (a *app) health(ctx context.Context) api.Health {
+	a.mu.Lock()
+	rev, node, fault, serving := a.current, a.node, a.fault, a.serving
+	a.mu.Unlock()
+	g := a.gateway.Health()
+	s := rev.Settings
+	h := api.Health{
+		Node: nodeName(s, node), Version: version, UptimeS: int64(time.Since(a.started).Seconds()),
+		Role: "none", SettingsRevision: rev.Number,
+		Capacity: api.Capacity{Max: g.Max, Used: g.Used, FreePorts: g.FreePorts},
+	}
+	h.VirtualAddr.Addr = s.VirtualAddr
+	h.Cluster = []api.Member{{
+		Node: h.Node, Addr: h.Node, Alive: true, Role: h.Role, Connections: g.Used, Revision: rev.Number,
+	}}
+	for _, d := range g.Dispatchers {
+		h.Dispatchers = append(h.Dispatchers, api.Dispatcher{Addr: d.Addr, OK: d.OK})
+	}
+	h.Checks = a.checks(ctx, fault)
+	h.Status = status(serving, s.IsEnabled, h.Checks, g, s.VirtualAddr != "")
+	return h
+}
+
+// The checks of a node. The first two decide whether it serves at all.
+const (
+	checkSetup  = "setup"
+	checkTunnel = "tunnel"
+	checkAudit  = "audit"
+)
+
+func (a *app) checks(ctx context.Context, fault error) []api.Check {
+	list := []api.Check{check(checkSetup, fault, "the parts run as the settings say")}
+	if fault == nil && a.enabled() {
+		list = append(list, check(checkTunnel, a.gateway.Check(ctx), "bytes went through a tunnel and came back"))
+	}
+	list = append(list, check(checkAudit, a.audit.Err(), fmt.Sprintf("%d rows lost since the start", a.audit.Dropped())))
+	s, _ := a.Current()
+	if !s.Targets.RequireTicket {
+		list = append(list, api.Check{Name: "targets", OK: true,
+			Detail: "targets.require_ticket is false: any holder of cli_key may name any allowed VM"})
+	}
+	if s.VirtualAddr != "" {
+		list = append(list, api.Check{Name: "virtual_addr",
+			Detail: "this version does not hold the virtual address itself"})
+	}
+	return list
+}
+
+func (a *app) enabled() bool {
+	s, _ := a.Current()
+	return s.IsEnabled
+}
+
+func check(name string, err error, fine string) api.Check {
+	if err != nil {
+		return api.Check{Name: name, Detail: err.Error()}
+	}
+	return api.Check{Name: name, OK: true, Detail: fine}
+}
+
+// status sums the checks up. A node that serves, but less well than it should,
+// is degraded.
+func status(serving, enabled bool, checks []api.Check, g gateway.Health, virtual bool) string {
+	degraded := virtual
+	for _, c := range checks {
+		switch {
+		case c.OK:
+		case c.Name == checkSetup, c.Name == checkTunnel:
+			return "fail"
+		default:
+			degraded = true
+		}
+	}
+	for _, d := range g.Dispatchers {
+		degraded = degraded || !d.OK
+	}
+	switch {
+	case !serving:
+		return "starting"
+	case !enabled:
+		return "disabled"
+	case g.Draining:
+		return "draining"
+	case degraded:
+		return "degraded"
+	default:
+		return "ok"
+	}
+}
+
+// ready tells whether the node serves, for probes that are open to all.
+func (a *app) ready() bool {
+	a.mu.Lock()
+	serving, fault := a.serving, a.fault
+	a.mu.Unlock()
+	return serving && fault == nil && a.enabled()
+}

@@ -1,0 +1,57 @@
+// Command vdi-gateway is a remote-desktop gateway: the box through which
+// people reach their virtual desktops.
+//
+// main.go reads the command line; app.go builds the parts and owns the order
+// in which they start and stop; plan.go derives each part's wanted state from
+// the settings; change.go changes them. Every command has a file of its own.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker: -X main.version=...
+var version = "0.0.0-dev"
+
+// commandLine is everything vdi-gateway can be told to do.
+type commandLine struct {
+	Run         runCommand         `cmd:"" help:"Run a node of the gateway."`
+	Demo        demoCommand        `cmd:"" help:"Show a desktop session flowing through a node on this machine; needs no root, no server and leaves nothing behind."`
+	Settings    settingsCommand    `cmd:"" help:"Read and change the settings document of a database while no node runs on it."`
+	Status      statusCommand      `cmd:"" help:"Show how a running node does."`
+	Connections connectionsCommand `cmd:"" help:"List the connections of a running node."`
+	Disconnect  disconnectCommand  `cmd:"" help:"End connections of a running node."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+// databaseFlag is shared by all commands that touch the database.
+type databaseFlag struct {
+	DB string `name:"db" default:"/opt/vdi-gateway/app/settings.db" env:"VDI_GATEWAY_DB" placeholder:"FILE" help:"Settings database (default: ${default}; or $$${env})."`
+}
+
+const description = `vdi-gateway lets people reach their virtual desktops (VNC, SPICE, RDP or any TCP) through one box that checks who may use which VM.
+
+Try "vdi-gateway demo" first. A node of your own is "vdi-gateway run --db FILE"; the database is made when it is not there, and "vdi-gateway settings get --db FILE" shows its keys.`
+
+func main() {
+	// SIGHUP is kept for a reload in place; until then it must not end sessions.
+	signal.Ignore(syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	var cli commandLine
+	parser := kong.Must(&cli, kong.Name("vdi-gateway"), kong.Description(description), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)))
+	parsed, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "vdi-gateway: %v\n", err)
+		os.Exit(1)
+	}
+}

@@ -3,9 +3,11 @@ package settingsdb
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
+	"golang.org/x/sys/unix"
 )
 
 // What callers branch on; every error of a [Store] that has one of these causes
@@ -56,13 +58,13 @@ func explain(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if cause := causeOf(err); cause != nil {
-		return fmt.Errorf("database %s: %w; %s (%v)", path, cause, advice(cause), err)
+	if cause := causeOf(path, err); cause != nil {
+		return fmt.Errorf("database %s: %w; %s (%w)", path, cause, advice(cause), err)
 	}
 	return fmt.Errorf("database %s: %w", path, err)
 }
 
-func causeOf(err error) error {
+func causeOf(path string, err error) error {
 	var wrong sqlite3.Error
 	if !errors.As(err, &wrong) {
 		return causeOfErrno(err)
@@ -79,6 +81,9 @@ func causeOf(err error) error {
 		return ErrCorrupt
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
 		return ErrBusy
+	case sqlite3.ErrCantOpen:
+		// A file that cannot be made in a folder that cannot be written.
+		return causeOfErrno(unix.Access(filepath.Dir(path), unix.W_OK))
 	}
 	return nil
 }

@@ -9,11 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// displays are the ports VNC programs can be told as display numbers here.
+// The displays, ports above 5900, on which gvnccapture is shown a desktop.
 const firstDisplay, displays = 50, 50
 
 // listenOnDisplay finds a free port of 5950 to 5999.
@@ -77,16 +78,23 @@ func readPNG(t *testing.T, file string) image.Image {
 
 func TestViewerSeesXtigervnc(t *testing.T) {
 	program := need(t, "Xtigervnc")
-	l, display := listenOnDisplay(t)
-	addr := l.Addr().String()
-	_ = l.Close()
-	cmd := exec.Command(program, fmt.Sprintf(":%d", display), "-rfbport", fmt.Sprint(5900+display),
+	addr := freeAddr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = null.Close() }()
+	// It finds a display number by itself, and says which where nobody reads.
+	cmd := exec.Command(program, "-displayfd", "3", "-rfbport", port,
 		"-SecurityTypes", "None", "-localhost", "-geometry", "400x300", "-depth", "24", "-br",
-		"-desktop", "a real server", "-nolisten", "unix", "-nolisten", "local")
+		"-desktop", "a real server")
+	cmd.ExtraFiles = []*os.File{null}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
+	// Asked to end it takes its lock file and socket along.
+	defer func() { _, _ = cmd.Process.Signal(syscall.SIGTERM), cmd.Wait() }()
 	v := watchSoon(t, addr)
 	if w, h := v.Size(); v.Name() != "a real server" || w != 400 || h != 300 {
 		t.Errorf("got %q, %dx%d, want \"a real server\", 400x300", v.Name(), w, h)
@@ -98,6 +106,17 @@ func TestViewerSeesXtigervnc(t *testing.T) {
 	if got := pixelsOf(v.Image())(390, 290); got != 0 {
 		t.Errorf("the root window: got %06x, want black as -br makes it", got)
 	}
+}
+
+// freeAddr is a loopback address nobody listened on a moment ago.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }
 
 // watchSoon connects as soon as the server is there.

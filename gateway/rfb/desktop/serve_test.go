@@ -150,7 +150,7 @@ func TestClipboardIsShownAndItsSizeBounded(t *testing.T) {
 }
 
 func TestTheClientAfterTheLastIsClosed(t *testing.T) {
-	d, addr := serve(t, Config{Width: 320, Height: 240})
+	d, addr := serve(t, Config{Width: 320, Height: 240, FPS: 120})
 	var all []*Viewer
 	for range MaxClients {
 		all = append(all, watch(t, addr))

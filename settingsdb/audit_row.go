@@ -63,6 +63,7 @@ func insertAudit(ctx context.Context, tx *sql.Tx, rows []AuditRow, step int) err
 		return nil
 	}
 	marks := "(" + strings.TrimSuffix(strings.Repeat("?,", auditWidth), ",") + "),"
+	//nolint:gosec // constants and question marks only
 	insert, err := tx.PrepareContext(ctx,
 		"INSERT INTO audit ("+auditColumns+") VALUES "+strings.TrimSuffix(strings.Repeat(marks, step), ","))
 	if err != nil {

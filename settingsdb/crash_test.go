@@ -3,6 +3,7 @@ package settingsdb
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -97,7 +98,7 @@ func killed(t *testing.T, job, path, first string, after time.Duration) (told in
 	for timer := (*time.Timer)(nil); ; {
 		line, err := lines.ReadString('\n')
 		if err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				t.Error(err)
 			}
 			break

@@ -3,6 +3,7 @@ package settingsdb
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -77,8 +78,8 @@ func depth(data []byte) int {
 
 // at adds line and column to a syntax error.
 func at(data []byte, err error) string {
-	wrong, ok := err.(*json.SyntaxError)
-	if !ok {
+	var wrong *json.SyntaxError
+	if !errors.As(err, &wrong) {
 		return err.Error()
 	}
 	before := data[:min(max(int(wrong.Offset)-1, 0), len(data))]

@@ -27,8 +27,7 @@ type strictBody struct {
 	Inner   strictInner            `json:"inner"`
 	Items   []strictInner          `json:"items"`
 	ByName  map[string]strictInner `json:"by_name"`
-	private int
-	Skipped string `json:"-"`
+	Skipped string                 `json:"-"`
 }
 
 func TestStrictReportsEveryProblemWithItsPath(t *testing.T) {
@@ -42,8 +41,8 @@ func TestStrictReportsEveryProblemWithItsPath(t *testing.T) {
 		"unknown key":        {`{"xyzzy":1}`, []string{`xyzzy: unknown key "xyzzy"`}},
 		"misspelt key":       {`{"cuont":1}`, []string{`cuont: unknown key "cuont", did you mean "count"?`}},
 		"key in other case":  {`{"Count":1}`, []string{`Count: unknown key "Count", did you mean "count"?`}},
-		"key left out of json": {`{"Skipped":"x","private":1}`, []string{
-			`Skipped: unknown key "Skipped"`, `private: unknown key "private"`,
+		"key left out of json": {`{"Skipped":"x","strictEmbedded":1}`, []string{
+			`Skipped: unknown key "Skipped"`, `strictEmbedded: unknown key "strictEmbedded"`,
 		}},
 		"string for number":   {`{"count":"3"}`, []string{"count: must be a whole number, got a string"}},
 		"number for string":   {`{"name":3}`, []string{"name: must be a string, got a number"}},

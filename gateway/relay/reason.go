@@ -18,7 +18,13 @@ const (
 )
 
 // timedOut tells whether TCP gave the peer up: keepalive probes or data were
-// not acknowledged in time.
+// not acknowledged in time. The kernel then reports what a router, or its own
+// neighbour lookup, last said about the peer, and ETIMEDOUT only if none did.
 func timedOut(err error) bool {
-	return errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, os.ErrDeadlineExceeded)
+	for _, gone := range []error{syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, os.ErrDeadlineExceeded} {
+		if errors.Is(err, gone) {
+			return true
+		}
+	}
+	return false
 }

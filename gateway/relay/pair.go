@@ -19,12 +19,11 @@ type Pair struct {
 	started  time.Time
 	killed   atomic.Bool
 
-	mu       sync.Mutex
-	reason   Reason    // the first one stands
-	half     Reason    // whose end of stream came first; "" until then
-	moved    int64     // bytes both ways when last looked at, while half-closed
-	movedAt  time.Time // when that number last changed
-	finished bool      // both directions have ended; counters are final
+	mu      sync.Mutex
+	reason  Reason    // the first one stands
+	half    Reason    // whose end of stream came first; "" until then
+	moved   int64     // bytes both ways when last looked at, while half-closed
+	movedAt time.Time // when that number last changed
 }
 
 // direction is one way through the pair. src and dst never change; the
@@ -33,6 +32,7 @@ type direction struct {
 	src, dst net.Conn
 	spliced  bool // count is only known in the end: ask the kernel meanwhile
 	count    atomic.Int64
+	seen     atomic.Int64 // what the kernel last told, while count is not known
 	last     atomic.Int64 // unix nanoseconds of the last byte, when not spliced
 	ended    atomic.Bool
 }
@@ -138,7 +138,6 @@ func (p *Pair) finish() {
 	if p.reason == "" {
 		p.reason = p.half
 	}
-	p.finished = true
 	res := Result{Up: p.up.count.Load(), Down: p.down.count.Load(), Reason: p.reason}
 	p.mu.Unlock()
 	if p.opt.OnEnd != nil {
@@ -192,12 +191,15 @@ func (p *Pair) Stats() Stats {
 }
 
 func (d *direction) progress() (int64, time.Time) {
-	if d.spliced && !d.ended.Load() {
-		if n, last, ok := received(d.src); ok {
-			return n, last
-		}
+	if !d.spliced || d.ended.Load() {
+		return d.count.Load(), time.Unix(0, d.last.Load())
 	}
-	return d.count.Load(), time.Unix(0, d.last.Load())
+	n, last, ok := received(d.src)
+	if !ok { // closed by the other direction; this one ends any moment
+		return d.seen.Load(), time.Time{}
+	}
+	d.seen.Store(n)
+	return n, last
 }
 
 func (d *direction) copy() error {

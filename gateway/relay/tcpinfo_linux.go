@@ -7,9 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tcpClose is TCP_CLOSE of include/net/tcp_states.h: reset, timed out or
-// ended on both sides.
-const tcpClose = 7
+// States of include/net/tcp_states.h.
+const (
+	tcpClose     = 7 // reset, timed out or ended on both sides
+	tcpCloseWait = 8 // the peer has finished, we have not
+	tcpLastAck   = 9 // both have, the peer first
+	tcpClosing   = 11
+)
 
 // received is how many bytes of payload c has received in all, and when the
 // last of them came. ok is false when c is closed or not TCP.
@@ -18,8 +22,13 @@ func received(c net.Conn) (n int64, last time.Time, ok bool) {
 	if !ok {
 		return 0, time.Time{}, false
 	}
+	n = int64(info.Bytes_received) //nolint:gosec // exabytes do not happen
+	switch info.State {
+	case tcpCloseWait, tcpLastAck, tcpClosing:
+		n-- // the FIN takes a number of the sequence space, which the kernel counts
+	}
 	ago := time.Duration(info.Last_data_recv) * time.Millisecond
-	return int64(info.Bytes_received), time.Now().Add(-ago), true //nolint:gosec // exabytes do not happen
+	return n, time.Now().Add(-ago), true
 }
 
 // roundTrip is the kernel's smoothed round-trip time of c; 0 when not known.

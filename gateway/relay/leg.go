@@ -15,6 +15,11 @@ func isTCP(c net.Conn) bool {
 	return ok
 }
 
+func canHalfClose(c net.Conn) bool {
+	_, ok := c.(halfCloser)
+	return ok
+}
+
 // closeWrite ends the sending side of c; false when c has no such thing.
 func closeWrite(c net.Conn) bool {
 	h, ok := c.(halfCloser)

@@ -78,8 +78,9 @@ func (p *Pair) pump(d *direction, eof Reason) {
 	p.halfClose(d, eof)
 }
 
-// halfClose passes the end of a stream on. A leg that cannot be half-closed
-// is closed, which ends the other direction too.
+// halfClose passes the end of a stream on. A leg that knows no half-close has
+// closed when its stream ends, and is closed to pass an end on to it: either
+// ends the other direction too.
 func (p *Pair) halfClose(d *direction, eof Reason) {
 	p.mu.Lock()
 	if p.half == "" {
@@ -87,8 +88,8 @@ func (p *Pair) halfClose(d *direction, eof Reason) {
 	}
 	p.mu.Unlock()
 	p.engine.halved(p)
-	if !closeWrite(d.dst) {
-		p.end(eof)
+	if !canHalfClose(d.src) || !closeWrite(d.dst) {
+		p.end(p.firstEnd())
 		p.close()
 	}
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -94,11 +95,22 @@ func (p *Pair) halfClose(d *direction, eof Reason) {
 	}
 }
 
+// writeError is an error of a direction's destination.
+type writeError struct{ error }
+
+func (e writeError) Unwrap() error { return e.error }
+
 // blame finds out which leg an error came from; a failed splice does not say.
+// eof is the reason for an error of the direction's source.
 func (p *Pair) blame(err error, eof Reason) Reason {
+	var sink writeError
 	switch {
 	case timedOut(err):
 		return KeepaliveTimeout
+	case errors.As(err, &sink) && eof == ClientClosed:
+		return VMClosed
+	case errors.As(err, &sink):
+		return ClientClosed
 	case tcpGone(p.up.src):
 		return ClientClosed
 	case tcpGone(p.down.src):
@@ -217,11 +229,12 @@ func (d *direction) copyThrough(buf []byte) error {
 	for {
 		n, err := d.src.Read(buf)
 		if n > 0 {
-			if _, werr := d.dst.Write(buf[:n]); werr != nil {
-				return werr
-			}
-			d.count.Add(int64(n))
+			written, werr := d.dst.Write(buf[:n])
+			d.count.Add(int64(written))
 			d.last.Store(time.Now().UnixNano())
+			if werr != nil {
+				return writeError{werr}
+			}
 		}
 		if err == io.EOF { //nolint:errorlint // io.Reader promises io.EOF itself
 			return nil

@@ -1,0 +1,120 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Network is a switch and the hosts that are plugged into it.
+type Network struct {
+	t      testing.TB // nil outside tests
+	wire   *space     // the switch's own namespace
+	hosts  []*Host
+	number int // of the next port
+}
+
+// New makes an empty network that ends with the test. Where namespaces cannot
+// be made it skips the test and says why.
+func New(t testing.TB) *Network {
+	t.Helper()
+	n, err := Make()
+	if errors.Is(err, ErrNotAllowed) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatalf("make a lab network: %v", err)
+	}
+	n.t = t
+	t.Cleanup(n.Close)
+	return n
+}
+
+// Make is New outside a test: the caller closes the network, and asks AddHost
+// for hosts. The error wraps ErrNotAllowed where it cannot be made here.
+func Make() (*Network, error) {
+	if _, err := exec.LookPath("ip"); err != nil {
+		return nil, fmt.Errorf("%w, and the command ip (Debian: iproute2)", ErrNotAllowed)
+	}
+	wire, err := newSpace()
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{wire: wire}
+	err = ip(wire,
+		"link set lo up",
+		"link add bridge0 type bridge mcast_snooping 0 forward_delay 0 stp_state 0",
+		"link set bridge0 up")
+	if err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// Close ends what runs on the hosts and drops the network.
+func (n *Network) Close() {
+	for _, h := range n.hosts {
+		h.close()
+	}
+	n.hosts = nil
+	n.wire.close()
+}
+
+// Host plugs in a host with the given addresses, such as 10.99.0.1/24. IPv6
+// addresses are left out where the kernel has no IPv6: see IPv6. It fails the
+// test when that does not work.
+func (n *Network) Host(name string, addrs ...string) *Host {
+	n.t.Helper()
+	h, err := n.AddHost(name, addrs...)
+	if err != nil {
+		n.t.Fatalf("add host %s: %v", name, err)
+	}
+	return h
+}
+
+// AddHost is Host outside a test.
+func (n *Network) AddHost(name string, addrs ...string) (*Host, error) {
+	s, err := newSpace()
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{name: name, space: s, network: n, port: fmt.Sprintf("port%d", n.number)}
+	n.number++
+	n.hosts = append(n.hosts, h)
+	err = ip(n.wire,
+		fmt.Sprintf("link add %s type veth peer name eth0 netns %s", h.port, s.path()),
+		fmt.Sprintf("link set %s master bridge0 up", h.port))
+	if err != nil {
+		return nil, err
+	}
+	return h, h.configure(addrs)
+}
+
+// configure sets the host's addresses; IPv6 ones are good at once, without
+// looking for a double first.
+func (h *Host) configure(addrs []string) error {
+	lines := []string{"link set lo up"}
+	for _, text := range addrs {
+		p, err := netip.ParsePrefix(text)
+		switch {
+		case err != nil:
+			return err
+		case p.Addr().Is4():
+			lines = append(lines, fmt.Sprintf("addr add %s dev eth0", p))
+		case IPv6():
+			lines = append(lines, fmt.Sprintf("addr add %s dev eth0 nodad", p))
+		}
+		h.addrs = append(h.addrs, p.Addr())
+	}
+	return ip(h.space, append(lines, "link set eth0 up")...)
+}
+
+// IPv6 tells whether this kernel has IPv6.
+func IPv6() bool {
+	_, err := os.Stat("/proc/net/if_inet6")
+	return err == nil
+}

@@ -72,7 +72,7 @@ func (p *Pair) pump(d *direction, eof Reason) {
 	err := d.copy()
 	d.ended.Store(true)
 	if err != nil {
-		p.end(p.blame(err, eof))
+		p.end(p.blame(d, err, eof))
 		p.close()
 		return
 	}
@@ -100,23 +100,21 @@ type writeError struct{ error }
 
 func (e writeError) Unwrap() error { return e.error }
 
-// blame finds out which leg an error came from; a failed splice does not say.
-// eof is the reason for an error of the direction's source.
-func (p *Pair) blame(err error, eof Reason) Reason {
+// blame finds out which leg an error of d came from; a failed splice does not
+// say. While d runs its destination was not told of an end, so if that is
+// closed it has failed. The source may be closed in all order: when each side
+// has finished sending, but d still has bytes to deliver.
+func (p *Pair) blame(d *direction, err error, eof Reason) Reason {
 	var sink writeError
 	switch {
 	case timedOut(err):
 		return KeepaliveTimeout
-	case errors.As(err, &sink) && eof == ClientClosed:
-		return VMClosed
-	case errors.As(err, &sink):
-		return ClientClosed
-	case tcpGone(p.up.src):
-		return ClientClosed
-	case tcpGone(p.down.src):
+	case !errors.As(err, &sink) && !tcpGone(d.dst):
+		return eof
+	case eof == ClientClosed:
 		return VMClosed
 	default:
-		return eof
+		return ClientClosed
 	}
 }
 

@@ -24,8 +24,11 @@ func received(c net.Conn) (n int64, last time.Time, ok bool) {
 	}
 	n = int64(info.Bytes_received) //nolint:gosec // exabytes do not happen
 	switch info.State {
-	case tcpCloseWait, tcpLastAck, tcpClosing:
-		n-- // the FIN takes a number of the sequence space, which the kernel counts
+	case tcpCloseWait, tcpLastAck, tcpClosing, tcpClose:
+		// The FIN takes a number of the sequence space, which the kernel
+		// counts. After a reset there was none, but then this is the last
+		// moment anybody looks here.
+		n = max(n-1, 0)
 	}
 	ago := time.Duration(info.Last_data_recv) * time.Millisecond
 	return n, time.Now().Add(-ago), true

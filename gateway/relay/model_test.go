@@ -1,0 +1,245 @@
+package relay_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"vdi-gateway/gateway/relay"
+)
+
+// The model knows an engine by Join, Kill, Stats and OnEnd only, so it holds
+// for every engine: whatever is sent, half-closed, reset or killed in whatever
+// order, bytes arrive in order and unchanged, none is invented, none is lost
+// unless a leg was cut, and the pair ends once with the right reason.
+
+// side is one leg's far end with what was sent and received on it.
+type side struct {
+	name     string
+	reason   relay.Reason // of a pair that this side ends
+	conn     *net.TCPConn
+	stream   *rand.ChaCha8 // what it sends
+	sent     int64
+	finished bool // it has half-closed
+	cut      bool // it has reset
+
+	heard chan struct{} // closed when its stream has ended, or failed
+	mu    sync.Mutex
+	got   bytes.Buffer
+}
+
+func newSide(name string, reason relay.Reason, conn *net.TCPConn) *side {
+	s := &side{name: name, reason: reason, conn: conn, heard: make(chan struct{})}
+	s.stream = rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%32s", name))))
+	go s.listen()
+	return s
+}
+
+func (s *side) listen() {
+	defer close(s.heard)
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := s.conn.Read(buf)
+		s.mu.Lock()
+		s.got.Write(buf[:n])
+		s.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// send writes the next n bytes of its stream; a failure is for the model to
+// judge by what arrives.
+func (s *side) send(n int) {
+	b := make([]byte, n)
+	_, _ = s.stream.Read(b)
+	written, _ := s.conn.Write(b)
+	s.sent += int64(written)
+}
+
+// world is one pair under the model.
+type world struct {
+	client, vm *side
+	pair       *relay.Pair
+	ended      chan relay.Result
+
+	first  *side        // who half-closed first
+	reason relay.Reason // the pair must have ended for; "" while it may live
+	either bool         // it was cut twice: whichever is noticed first
+	broken bool         // some bytes may be lost
+}
+
+func newWorld(t *testing.T, e *relay.Engine, leg func(*net.TCPConn) net.Conn) *world {
+	ended := make(chan relay.Result, 8)
+	tun := openOver(t, e, relay.Options{}, leg)
+	go func() { // a second end would be found here
+		for r := range tun.ended {
+			ended <- r
+		}
+	}()
+	w := &world{pair: tun.pair, ended: ended}
+	w.client = newSide("client", relay.ClientClosed, tun.client)
+	w.vm = newSide("vm", relay.VMClosed, tun.vm)
+	t.Cleanup(func() { close(tun.ended) })
+	return w
+}
+
+func (w *world) other(s *side) *side {
+	if s == w.client {
+		return w.vm
+	}
+	return w.client
+}
+
+// finish half-closes s and waits until the other side knows.
+func (w *world) finish(t *rapid.T, s *side) {
+	if s.finished || s.cut {
+		return
+	}
+	s.finished = true
+	_ = s.conn.CloseWrite()
+	other := w.other(s)
+	wait(t, other.heard, "the end of "+s.name+"'s stream")
+	if w.first == nil {
+		w.first = s
+	}
+	if other.finished || other.cut {
+		w.reason = w.first.reason
+	}
+}
+
+// reset cuts s. Only somebody who still reads from s, or writes to it, notices.
+func (w *world) reset(t *rapid.T, s *side) {
+	if s.cut {
+		return
+	}
+	s.cut, w.broken = true, true
+	resetBy(s.conn)
+	w.either = w.other(s).cut
+	if !s.finished {
+		w.reason = s.reason
+		wait(t, w.other(s).heard, "the end of "+s.name)
+	}
+}
+
+func (w *world) kill(t *rapid.T) {
+	w.either = w.client.cut || w.vm.cut
+	w.broken, w.reason = true, "killed"
+	w.pair.Kill("killed")
+	wait(t, w.client.heard, "the client's end")
+	wait(t, w.vm.heard, "the VM's end")
+}
+
+func wait(t *rapid.T, what <-chan struct{}, name string) {
+	select {
+	case <-what:
+	case <-time.After(patience):
+		t.Fatalf("not within %s: %s", patience, name)
+	}
+}
+
+// check compares what arrived with what was sent.
+func (w *world) check(t *rapid.T) {
+	var res relay.Result
+	select {
+	case res = <-w.ended:
+	case <-time.After(patience):
+		t.Fatalf("the pair did not end")
+	}
+	if res.Reason != w.reason && !w.either {
+		t.Errorf("got reason %s, want %s", res.Reason, w.reason)
+	}
+	w.checkWay(t, w.client, w.vm, res.Up)
+	w.checkWay(t, w.vm, w.client, res.Down)
+	if s := w.pair.Stats(); s.Up != res.Up || s.Down != res.Down {
+		t.Errorf("got %+v after the end, want the figures of %+v", s, res)
+	}
+	w.pair.Kill("too late")
+	select {
+	case again := <-w.ended:
+		t.Errorf("got a second end: %+v", again)
+	default:
+	}
+}
+
+func (w *world) checkWay(t *rapid.T, from, to *side, counted int64) {
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	got := int64(to.got.Len())
+	want := make([]byte, got)
+	_, _ = rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%32s", from.name)))).Read(want)
+	if !bytes.Equal(to.got.Bytes(), want) {
+		t.Errorf("%s got other bytes than %s sent", to.name, from.name)
+	}
+	if got > counted || counted > from.sent {
+		t.Errorf("%d bytes of %s counted, want at least the %d received and at most the %d sent", counted, from.name, got, from.sent)
+	}
+	if !w.broken && got != from.sent {
+		t.Errorf("got %d of %d bytes of %s, though nothing was cut", got, from.sent, from.name)
+	}
+}
+
+// checkFigures: live figures only grow; but what was under way when the pair
+// was cut, the last figures leave out.
+func (w *world) checkFigures(t *rapid.T, before relay.Stats) relay.Stats {
+	now := w.pair.Stats()
+	if !w.broken && (now.Up < before.Up || now.Down < before.Down) {
+		t.Errorf("figures went from %+v back to %+v", before, now)
+	}
+	if now.Up > w.client.sent || now.Down > w.vm.sent {
+		t.Errorf("got %+v, more than the %d up and %d down that were sent", now, w.client.sent, w.vm.sent)
+	}
+	return now
+}
+
+func TestRandomLives(t *testing.T) {
+	e := running(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		leg := plainLeg
+		if rapid.Bool().Draw(rt, "copied") {
+			leg = anotherLeg
+		}
+		w := newWorld(t, e, leg)
+		defer w.client.conn.Close()
+		defer w.vm.conn.Close()
+		var seen relay.Stats
+		for range rapid.IntRange(0, 12).Draw(rt, "steps") {
+			if w.reason != "" {
+				break
+			}
+			w.step(rt)
+			seen = w.checkFigures(rt, seen)
+		}
+		if w.reason == "" { // let it end in peace
+			w.finish(rt, w.client)
+			w.finish(rt, w.vm)
+		}
+		w.check(rt)
+	})
+}
+
+func (w *world) step(t *rapid.T) {
+	s := w.client
+	if rapid.Bool().Draw(t, "by the VM") {
+		s = w.vm
+	}
+	switch rapid.SampledFrom([]string{"send", "send", "send", "send", "finish", "finish", "reset", "kill"}).Draw(t, "what") {
+	case "send":
+		if !s.finished && !s.cut {
+			s.send(rapid.OneOf(rapid.IntRange(1, 100), rapid.IntRange(1, 300_000)).Draw(t, "bytes"))
+		}
+	case "finish":
+		w.finish(t, s)
+	case "reset":
+		w.reset(t, s)
+	case "kill":
+		w.kill(t)
+	}
+}

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"vdi-gateway/settingsdb"
+)
+
+// Config is the complete wanted state of the API. The zero value listens
+// nowhere and knows no key.
+type Config struct {
+	// Listen are the addresses to serve on. A wildcard is allowed; that of
+	// IPv6 takes IPv4, too.
+	Listen []netip.AddrPort
+	// APIKey and ClientKey are the keys of the two roles. An empty key fits
+	// nobody.
+	APIKey, ClientKey settingsdb.Secret
+	// Node is this node's internal address; invalid when it has none.
+	Node netip.Addr
+	// PingInterval is the time between two pings of a WebSocket; 0: none.
+	PingInterval time.Duration
+	// Compression allows gzip where nothing secret is answered.
+	Compression bool
+}
+
+// state is a Config in the form requests need it.
+type state struct {
+	Config
+	keys keyring
+}
+
+func newState(c Config) *state {
+	c.Listen = slices.Clone(c.Listen)
+	slices.SortFunc(c.Listen, netip.AddrPort.Compare)
+	c.Listen = slices.Compact(c.Listen)
+	return &state{Config: c, keys: newKeyring(c)}
+}
+
+// equal tells whether two states want the same.
+func (a *state) equal(b *state) bool {
+	return slices.Equal(a.Listen, b.Listen) && a.APIKey == b.APIKey && a.ClientKey == b.ClientKey &&
+		a.Node == b.Node && a.PingInterval == b.PingInterval && a.Compression == b.Compression
+}
+
+// node is what this node is called in answers; "" when it has no address.
+func (a *state) node() string {
+	if !a.Node.IsValid() {
+		return ""
+	}
+	return a.Node.String()
+}

@@ -1,0 +1,33 @@
+// Package api is the HTTP face of a node: version 3 of the gateway's API, the
+// WebSocket carrier of tunnels, the two probes and the Swagger UI.
+//
+// # Life
+//
+// New makes a Server from its Deps and starts nothing. Apply takes the complete
+// wanted state: it binds new listeners before it closes old ones, keeps
+// everything when one of them cannot be bound, and does nothing for an equal
+// Config. It works before Run, too: the sockets are bound then, and connections
+// wait in their backlog until Run serves them. Run owns all goroutines and, when
+// its context is done, ends carriers and requests and returns. Requests in
+// flight and WebSockets survive a move of the port.
+//
+// # A request's way
+//
+// Every request gets an id and a line in the log (debug; 5xx: error). Operations
+// of a role compare the key, then read the body (64 KiB of JSON at most, decoded
+// strictly, every problem reported at once), then ask the gateway or the
+// Settings. Whatever refuses is an error value; errors.go alone turns errors
+// into statuses and codes.
+//
+// # The carrier
+//
+// GET /v3/connect with an upgrade carries a tunnel in binary frames. Origin,
+// handshake and token are checked and the VM is dialled before the upgrade, so
+// that refusals are ordinary HTTP answers. The token comes as a subprotocol or
+// in the query; neither is ever logged.
+//
+// # The Swagger file
+//
+// swagger/swagger.json is generated from the comments of the handlers by
+// `go generate ./api` and embedded; tests keep it true.
+package api

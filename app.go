@@ -216,7 +216,7 @@ func (a *app) retry(now time.Time) {
 func (a *app) purge(ctx context.Context, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, dbTime)
 	defer cancel()
-	if err := a.store.PurgeTickets(ctx, now); err != nil {
+	if _, err := a.store.PurgeTickets(ctx, now); err != nil {
 		a.log.WithError(err).Warn("old tickets cannot be deleted")
 	}
 }

@@ -147,19 +147,30 @@ func TestTheFirstReasonStands(t *testing.T) {
 }
 
 func TestTheEndIsToldOnce(t *testing.T) {
-	e := running(t)
-	for range 50 {
-		tun := open(t, e, relay.Options{HalfClose: time.Millisecond})
+	const pairs = 50
+	e := relay.New()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	var told [pairs]atomic.Int32
+	for i := range pairs {
+		client, farClient := connection(t)
+		vm, farVM := connection(t)
+		p := e.Join(client, vm, relay.Options{OnEnd: func(relay.Result) { told[i].Add(1) }})
 		var all sync.WaitGroup
 		for range 4 {
-			all.Go(func() { tun.pair.Kill("admin") })
+			all.Go(func() { p.Kill("admin") })
 		}
-		all.Go(func() { resetBy(tun.client) })
-		all.Go(func() { tun.vm.Close() })
+		all.Go(func() { resetBy(farClient) })
+		all.Go(func() { farVM.Close() })
 		all.Wait()
-		tun.result()
 	}
-	eventually(t, "no pair left", func() bool { return e.Len() == 0 })
+	stop()
+	_ = e.Run(ctx) // returns after the last end
+	for i := range told {
+		if got := told[i].Load(); got != 1 {
+			t.Errorf("got the end of pair %d told %d times, want once", i, got)
+		}
+	}
 }
 
 func TestNobodyHasToHearTheEnd(t *testing.T) {

@@ -31,7 +31,7 @@ func TestSilenceAfterHalfCloseEndsThePair(t *testing.T) {
 }
 
 func TestTrafficAfterHalfCloseKeepsThePair(t *testing.T) {
-	const silence = time.Second
+	const silence = 500 * time.Millisecond
 	tun := open(t, running(t), relay.Options{HalfClose: silence})
 	finish(t, tun.client, tun.vm)
 	for begin := time.Now(); time.Since(begin) < 2*silence; {

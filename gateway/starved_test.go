@@ -1,0 +1,3 @@
+package gateway
+
+const starvedChild = "VDI_GATEWAY_TEST_STARVED"

@@ -118,9 +118,9 @@ func (r *registry) freePort(client netip.Addr, first, last uint16, now time.Time
 	return 0, false
 }
 
-// remove takes a grant out; false when it is out already.
+// remove takes a grant out; false when it is not in.
 func (r *registry) remove(g *grant) bool {
-	if g.ended {
+	if r.grants[g.id] != g {
 		return false
 	}
 	g.ended = true

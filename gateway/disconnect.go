@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/sirupsen/logrus"
+
 	"vdi-gateway/gateway/relay"
 )
 
@@ -23,7 +25,9 @@ func (g *Gateway) Disconnect(ctx context.Context, s Selector, detail string) (en
 		}
 	}
 	ids, missing := g.selected(s)
-	return g.endAll(ids, detail), missing, err
+	ended = g.endAll(ids, detail)
+	g.deps.Log.WithFields(logrus.Fields{"count": len(ended), "detail": detail}).Info("connections ended by the dispatcher")
+	return ended, missing, err
 }
 
 func (s Selector) one() bool {

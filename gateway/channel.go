@@ -27,7 +27,7 @@ type channel struct {
 	replaceable bool     // admitted before the client asked again
 
 	mu     sync.Mutex
-	pair   *relay.Pair  // nil until it is joined
+	pair   relay.Pair   // nil until it is joined
 	doomed relay.Reason // it was killed before that
 }
 
@@ -46,7 +46,7 @@ func (ch *channel) kill(why relay.Reason) {
 }
 
 // joined notes the pair, or ends it when the channel was killed meanwhile.
-func (ch *channel) joined(pair *relay.Pair) {
+func (ch *channel) joined(pair relay.Pair) {
 	ch.mu.Lock()
 	ch.pair = pair
 	why := ch.doomed

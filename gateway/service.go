@@ -37,7 +37,7 @@ type service struct {
 	next     *net.TCPListener // bound by prepare, not yet serving
 	backends []*backend
 	turn     int
-	pairs    map[*relay.Pair]struct{}
+	pairs    map[relay.Pair]struct{}
 	open     int // connections, being set up or relayed
 }
 
@@ -49,7 +49,7 @@ type backend struct {
 
 func newService(engine *relay.Engine, log logrus.FieldLogger) *service {
 	ctx, stop := context.WithCancel(context.Background())
-	return &service{engine: engine, log: log, wake: make(chan struct{}, 1), ctx: ctx, stop: stop, pairs: map[*relay.Pair]struct{}{}}
+	return &service{engine: engine, log: log, wake: make(chan struct{}, 1), ctx: ctx, stop: stop, pairs: map[relay.Pair]struct{}{}}
 }
 
 // wanted tells whether cfg has a service tunnel at all.
@@ -270,7 +270,7 @@ func (s *service) join(client, vm *net.TCPConn, t Timeouts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ready := make(chan struct{})
-	var pair *relay.Pair
+	var pair relay.Pair
 	pair = s.engine.Join(client, vm, relay.Options{HalfClose: t.HalfClose, OnEnd: func(relay.Result) {
 		<-ready
 		s.left(pair)
@@ -282,7 +282,7 @@ func (s *service) join(client, vm *net.TCPConn, t Timeouts) {
 	}
 }
 
-func (s *service) left(pair *relay.Pair) {
+func (s *service) left(pair relay.Pair) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pairs, pair)

@@ -197,9 +197,11 @@ func TestStoppingEndsAllPairs(t *testing.T) {
 		}})
 		tunnels = append(tunnels, tun)
 	}
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(ctx) }()
 	pass(t, tunnels[0].client, tunnels[0].vm, "hello")
 	stop()
-	if err := e.Run(ctx); err != nil {
+	if err := <-ran; err != nil {
 		t.Fatal(err)
 	}
 	if got := told.Load(); got != 20 {

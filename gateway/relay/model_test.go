@@ -67,7 +67,7 @@ func (s *side) send(n int) {
 // world is one pair under the model.
 type world struct {
 	client, vm *side
-	pair       *relay.Pair
+	pair       relay.Pair
 	ended      chan relay.Result
 
 	first  *side        // who half-closed first

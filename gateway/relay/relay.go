@@ -1,16 +1,17 @@
 // Package relay moves bytes between a client and a VM.
 //
-// A Pair joins two connected legs. Each direction is copied by one goroutine;
-// between two bare TCP connections the kernel splices, so no payload enters
-// the process. End of stream on one leg is passed on as a half-close and the
-// other direction goes on; a pair ends when both directions have ended, when a
-// leg fails, when it stays silent after a half-close, or when it is killed.
+// Join takes two connected legs, owns them from then on and closes them. The
+// end of one stream is passed on as a half-close and the other direction goes
+// on; a Pair ends when both directions have ended, when a leg fails, when it
+// stays silent after a half-close, or when it is killed. The end is told once,
+// by Options.OnEnd, with the bytes moved and the Reason.
 //
-// Join takes ownership of both legs and closes them. The end is told once, by
-// Options.OnEnd, with the bytes moved and the Reason.
-//
-// Live counters are read from the kernel (TCP_INFO), because a splice in
-// progress does not tell what it has moved.
+// On Linux two TCP legs become a flow on one of a few loops (loop_linux.go):
+// an epoll instance and its goroutine. A flow copies through the loop's one
+// buffer while its data is small, and splices through a borrowed pipe while a
+// stream is fast (stream_linux.go, pipes_linux.go). While it idles it holds two
+// descriptors and some hundred bytes, and no goroutine, buffer or pipe. All
+// other legs are copied by two goroutines (copied.go).
 package relay
 
 import (
@@ -40,31 +41,52 @@ type Result struct {
 	Reason   Reason
 }
 
+// Pair is a client and a VM joined by an engine.
+type Pair interface {
+	// Kill ends the pair at once with the given reason: TCP legs are reset.
+	// The first reason stands. It may return before OnEnd is called.
+	Kill(why Reason)
+	// Stats reads the live figures. It is safe at any time, also after the
+	// end.
+	Stats() Stats
+}
+
+// Stats are live figures of a pair.
+type Stats struct {
+	Up, Down     int64         // bytes
+	LastActivity time.Time     // last byte either way; the start if none came
+	RTT          time.Duration // of the client leg; 0: not known
+}
+
 // Engine owns all pairs of a node.
 type Engine struct {
-	wg sync.WaitGroup // one per running pair
+	wg    sync.WaitGroup // one per running copied pair and per OnEnd
+	loops loops
 
 	mu      sync.Mutex
-	pairs   map[*Pair]struct{}
-	halves  map[*Pair]struct{} // the pairs whose one side has finished sending
+	pairs   map[*copied]struct{}
+	halves  map[*copied]struct{} // those whose one side has finished sending
 	stopped bool
 }
 
-// New returns an engine without pairs. Pairs may be joined at once; Run is
-// what enforces their half-close time and ends them in the end.
+// New returns an engine without pairs. Pairs may be joined at once; flows move
+// from the moment Run is called.
 func New() *Engine {
-	return &Engine{pairs: map[*Pair]struct{}{}, halves: map[*Pair]struct{}{}}
+	return &Engine{pairs: map[*copied]struct{}{}, halves: map[*copied]struct{}{}}
 }
 
-// Run watches half-closed pairs until ctx is done, then kills all pairs with
-// the reason Shutdown and returns when the last OnEnd has returned.
+// Run serves all pairs until ctx is done, then kills them with the reason
+// Shutdown and returns when the last OnEnd has returned.
 func (e *Engine) Run(ctx context.Context) error {
+	wait := e.loops.run(ctx)
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			e.stop()
+			wait()
+			e.wg.Wait()
 			return nil
 		case now := <-tick.C:
 			e.sweep(now)
@@ -73,8 +95,20 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // Join starts relaying between client and vm and owns both from now on.
-func (e *Engine) Join(client, vm net.Conn, opt Options) *Pair {
-	p := newPair(e, client, vm, opt)
+func (e *Engine) Join(client, vm net.Conn, opt Options) Pair {
+	e.mu.Lock()
+	stopped := e.stopped
+	e.mu.Unlock()
+	if !stopped {
+		if f, ok := e.joinFlow(client, vm, opt); ok {
+			return f
+		}
+	}
+	return e.joinCopied(client, vm, opt)
+}
+
+func (e *Engine) joinCopied(client, vm net.Conn, opt Options) Pair {
+	p := newCopied(e, client, vm, opt)
 	e.mu.Lock()
 	stopped := e.stopped
 	if !stopped {
@@ -94,12 +128,12 @@ func (e *Engine) Join(client, vm net.Conn, opt Options) *Pair {
 func (e *Engine) Len() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.pairs)
+	return len(e.pairs) + e.loops.len()
 }
 
 func (e *Engine) sweep(now time.Time) {
 	e.mu.Lock()
-	var late []*Pair
+	var late []*copied
 	for p := range e.halves {
 		if p.silentTooLong(now) {
 			late = append(late, p)
@@ -114,7 +148,7 @@ func (e *Engine) sweep(now time.Time) {
 func (e *Engine) stop() {
 	e.mu.Lock()
 	e.stopped = true
-	all := make([]*Pair, 0, len(e.pairs))
+	all := make([]*copied, 0, len(e.pairs))
 	for p := range e.pairs {
 		all = append(all, p)
 	}
@@ -122,16 +156,16 @@ func (e *Engine) stop() {
 	for _, p := range all {
 		p.Kill(Shutdown)
 	}
-	e.wg.Wait()
+	e.loops.killAll()
 }
 
-func (e *Engine) halved(p *Pair) {
+func (e *Engine) halved(p *copied) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.halves[p] = struct{}{}
 }
 
-func (e *Engine) remove(p *Pair) {
+func (e *Engine) remove(p *copied) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.pairs, p)

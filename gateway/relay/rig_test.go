@@ -73,7 +73,7 @@ func connection(t testing.TB) (here, there *net.TCPConn) {
 type tunnel struct {
 	t          testing.TB
 	client, vm *net.TCPConn
-	pair       *relay.Pair
+	pair       relay.Pair
 	ended      chan relay.Result
 }
 

@@ -107,7 +107,7 @@ func TestLiveFigures(t *testing.T) {
 
 // sawFigures waits for exactly these counters; a leg wrapped for copying may
 // count a moment after the peer has read.
-func sawFigures(t *testing.T, p *relay.Pair, up, down int64) {
+func sawFigures(t *testing.T, p relay.Pair, up, down int64) {
 	t.Helper()
 	eventually(t, "exact live counters", func() bool {
 		s := p.Stats()

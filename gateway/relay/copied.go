@@ -12,8 +12,8 @@ import (
 // copyBuffer is used when one leg is not bare TCP, so nothing can splice.
 const copyBuffer = 32 << 10
 
-// Pair is a client and a VM joined by an engine.
-type Pair struct {
+// copied is a pair that two goroutines copy.
+type copied struct {
 	engine   *Engine
 	opt      Options
 	up, down direction
@@ -38,22 +38,15 @@ type direction struct {
 	ended    atomic.Bool
 }
 
-// Stats are live figures of a pair.
-type Stats struct {
-	Up, Down     int64         // bytes
-	LastActivity time.Time     // last byte either way; the start if none came
-	RTT          time.Duration // of the client leg; 0: not known
-}
-
-func newPair(e *Engine, client, vm net.Conn, opt Options) *Pair {
+func newCopied(e *Engine, client, vm net.Conn, opt Options) *copied {
 	spliced := isTCP(client) && isTCP(vm)
-	p := &Pair{engine: e, opt: opt, started: time.Now()}
+	p := &copied{engine: e, opt: opt, started: time.Now()}
 	p.up.src, p.up.dst, p.up.spliced = client, vm, spliced
 	p.down.src, p.down.dst, p.down.spliced = vm, client, spliced
 	return p
 }
 
-func (p *Pair) start() {
+func (p *copied) start() {
 	var both sync.WaitGroup
 	both.Go(p.pumpUp)
 	both.Go(p.pumpDown)
@@ -65,10 +58,10 @@ func (p *Pair) start() {
 
 // pumpUp and pumpDown have names of their own so that a stack dump tells
 // which way a goroutine looks.
-func (p *Pair) pumpUp()   { p.pump(&p.up, ClientClosed) }
-func (p *Pair) pumpDown() { p.pump(&p.down, VMClosed) }
+func (p *copied) pumpUp()   { p.pump(&p.up, ClientClosed) }
+func (p *copied) pumpDown() { p.pump(&p.down, VMClosed) }
 
-func (p *Pair) pump(d *direction, eof Reason) {
+func (p *copied) pump(d *direction, eof Reason) {
 	err := d.copy()
 	d.ended.Store(true)
 	if err != nil {
@@ -82,7 +75,7 @@ func (p *Pair) pump(d *direction, eof Reason) {
 // halfClose passes the end of a stream on. A leg that knows no half-close has
 // closed when its stream ends, and is closed to pass an end on to it: either
 // ends the other direction too.
-func (p *Pair) halfClose(d *direction, eof Reason) {
+func (p *copied) halfClose(d *direction, eof Reason) {
 	p.mu.Lock()
 	if p.half == "" {
 		p.half, p.movedAt = eof, time.Now()
@@ -104,7 +97,7 @@ func (e writeError) Unwrap() error { return e.error }
 // say. While d runs its destination was not told of an end, so if that is
 // closed it has failed. The source may be closed in all order: when each side
 // has finished sending, but d still has bytes to deliver.
-func (p *Pair) blame(d *direction, err error, eof Reason) Reason {
+func (p *copied) blame(d *direction, err error, eof Reason) Reason {
 	var sink writeError
 	switch {
 	case timedOut(err):
@@ -120,7 +113,7 @@ func (p *Pair) blame(d *direction, err error, eof Reason) Reason {
 
 // Kill ends the pair at once with the given reason: TCP legs are reset. The
 // first reason stands. It returns before OnEnd is called.
-func (p *Pair) Kill(why Reason) {
+func (p *copied) Kill(why Reason) {
 	p.end(why)
 	if p.killed.CompareAndSwap(false, true) {
 		reset(p.up.src)
@@ -128,7 +121,7 @@ func (p *Pair) Kill(why Reason) {
 	}
 }
 
-func (p *Pair) end(why Reason) {
+func (p *copied) end(why Reason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.reason == "" {
@@ -136,12 +129,12 @@ func (p *Pair) end(why Reason) {
 	}
 }
 
-func (p *Pair) close() {
+func (p *copied) close() {
 	_ = p.up.src.Close() // either may be closed already
 	_ = p.down.src.Close()
 }
 
-func (p *Pair) finish() {
+func (p *copied) finish() {
 	defer p.engine.wg.Done()
 	p.close()
 	p.engine.remove(p)
@@ -158,14 +151,14 @@ func (p *Pair) finish() {
 
 // discard ends a pair that was joined after the engine had stopped. OnEnd is
 // told on another goroutine, as always, since the joiner may hold locks.
-func (p *Pair) discard() {
+func (p *copied) discard() {
 	p.Kill(Shutdown)
 	if p.opt.OnEnd != nil {
 		go p.opt.OnEnd(Result{Reason: Shutdown})
 	}
 }
 
-func (p *Pair) firstEnd() Reason {
+func (p *copied) firstEnd() Reason {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.half
@@ -173,7 +166,7 @@ func (p *Pair) firstEnd() Reason {
 
 // silentTooLong decides whether a half-closed pair has moved nothing for
 // Options.HalfClose, counting from the last look that saw a byte.
-func (p *Pair) silentTooLong(now time.Time) bool {
+func (p *copied) silentTooLong(now time.Time) bool {
 	if p.opt.HalfClose <= 0 {
 		return false
 	}
@@ -188,7 +181,7 @@ func (p *Pair) silentTooLong(now time.Time) bool {
 }
 
 // Stats reads the live figures. It is safe at any time, also after the end.
-func (p *Pair) Stats() Stats {
+func (p *copied) Stats() Stats {
 	s := Stats{LastActivity: p.started, RTT: roundTrip(p.up.src)}
 	var upLast, downLast time.Time
 	s.Up, upLast = p.up.progress()

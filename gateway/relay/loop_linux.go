@@ -1,0 +1,233 @@
+package relay
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// eventsMax is how many events one wait takes.
+	eventsMax = 256
+	// wakeSlot is the slot number of a loop's own event descriptor.
+	wakeSlot = -1
+)
+
+// loop is one epoll instance and the goroutine that serves it. All that belongs
+// to its flows is touched by that goroutine alone; others post commands.
+type loop struct {
+	ep, event int // descriptors
+	buf       []byte
+	pipes     pipePool
+	now       time.Time // read once a wake-up
+	flows     []*flow   // by slot; nil is free
+	free      []int32
+	gens      []int32
+	ready     []*flow // have more to move
+	halves    map[*flow]struct{}
+	stopping  bool
+
+	mu       sync.Mutex
+	commands []func(*loop)
+	poked    bool // an event is on its way
+	closed   bool
+}
+
+func newLoop() (*loop, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	event, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		_ = unix.Close(ep) // it was never used
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	l := &loop{ep: ep, event: event, buf: make([]byte, readSize), halves: map[*flow]struct{}{}, now: time.Now()}
+	wake := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeSlot}
+	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, event, &wake); err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	return l, nil
+}
+
+// post has do run on the loop's goroutine; false when the loop has ended.
+func (l *loop) post(do func(*loop)) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.commands = append(l.commands, do)
+	if !l.poked {
+		l.poked = true
+		var one [8]byte
+		binary.NativeEndian.PutUint64(one[:], 1)
+		_, _ = unix.Write(l.event, one[:]) // it only fails when it is full, which wakes as well
+	}
+	return true
+}
+
+// run serves until ctx is done and the last flow has ended.
+func (l *loop) run(ctx context.Context) {
+	events := make([]unix.EpollEvent, eventsMax)
+	swept := time.Now()
+	for {
+		n := l.wait(events)
+		l.now = time.Now()
+		for _, e := range events[:n] {
+			l.dispatch(e)
+		}
+		l.obey()
+		l.takeTurns()
+		if l.now.Sub(swept) >= sweepEvery {
+			swept = l.now
+			l.sweep()
+		}
+		if ctx.Err() != nil && l.finished() {
+			return
+		}
+	}
+}
+
+// wait blocks until something happens, or not at all while flows have more to
+// move. Half-closed flows have it wake up to look at the clock.
+func (l *loop) wait(events []unix.EpollEvent) int {
+	timeout := -1
+	switch {
+	case len(l.ready) > 0:
+		timeout = 0
+	case len(l.halves) > 0:
+		timeout = int(sweepEvery.Milliseconds())
+	}
+	n, err := unix.EpollWait(l.ep, events, timeout)
+	if err != nil {
+		return 0 // EINTR; all else is a bug that shows at once
+	}
+	return n
+}
+
+func (l *loop) dispatch(e unix.EpollEvent) {
+	if e.Fd == wakeSlot {
+		var b [8]byte
+		_, _ = unix.Read(l.event, b[:]) // resets it; obey does the work
+		return
+	}
+	vm := e.Fd&1 == 1
+	slot := e.Fd >> 1
+	f := l.flows[slot]
+	if f == nil || f.gen != e.Pad {
+		return // it ended earlier in this round
+	}
+	s := &f.client
+	if vm {
+		s = &f.vm
+	}
+	s.wake(e.Events)
+	if !f.hangUp(l, s, e.Events) {
+		l.queue(f)
+	}
+}
+
+func (l *loop) queue(f *flow) {
+	if !f.queued {
+		f.queued = true
+		l.ready = append(l.ready, f)
+	}
+}
+
+// takeTurns gives every flow that is ready one turn.
+func (l *loop) takeTurns() {
+	ready := l.ready
+	l.ready = nil
+	for _, f := range ready {
+		f.queued = false
+		if !f.closed && f.serve(l) {
+			l.queue(f)
+		}
+	}
+	if l.ready == nil {
+		l.ready = ready[:0]
+	}
+}
+
+func (l *loop) obey() {
+	l.mu.Lock()
+	commands := l.commands
+	l.commands, l.poked = nil, false
+	l.mu.Unlock()
+	for _, do := range commands {
+		do(l)
+	}
+}
+
+// adopt starts serving a flow.
+func (l *loop) adopt(f *flow) {
+	if l.stopping {
+		f.end(l, Shutdown)
+		return
+	}
+	l.enter(f)
+	for side, s := range []*socket{&f.client, &f.vm} {
+		e := unix.EpollEvent{
+			Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
+			Fd:     f.slot<<1 | int32(side), Pad: f.gen,
+		}
+		if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, s.fd, &e); err != nil {
+			f.end(l, Shutdown)
+			return
+		}
+	}
+	l.queue(f)
+}
+
+func (l *loop) enter(f *flow) {
+	if n := len(l.free); n > 0 {
+		f.slot = l.free[n-1]
+		l.free = l.free[:n-1]
+	} else {
+		f.slot = int32(len(l.flows))
+		l.flows, l.gens = append(l.flows, nil), append(l.gens, 0)
+	}
+	l.gens[f.slot]++
+	f.gen = l.gens[f.slot]
+	l.flows[f.slot] = f
+}
+
+func (l *loop) forget(f *flow) {
+	if f.slot == noSlot {
+		return
+	}
+	l.flows[f.slot] = nil
+	l.free = append(l.free, f.slot)
+	delete(l.halves, f)
+}
+
+func (l *loop) sweep() {
+	for f := range l.halves {
+		if f.silentTooLong(l.now) {
+			f.end(l, f.half)
+		}
+	}
+}
+
+// finished tells whether nothing is left to serve, and shuts the loop then.
+func (l *loop) finished() bool {
+	if len(l.free) < len(l.flows) {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.commands) > 0 {
+		return false
+	}
+	l.closed = true
+	l.pipes.close()
+	_ = unix.Close(l.ep) // nothing can be done about a failing close
+	_ = unix.Close(l.event)
+	return true
+}

@@ -1,0 +1,111 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// loopsMax bounds how many loops serve: more of them than this share less and
+// wake each other no faster.
+const loopsMax = 4
+
+// loops are the engine's epoll loops, made when the first flow or Run needs
+// them.
+type loops struct {
+	once sync.Once
+	all  []*loop // none when epoll cannot be had: everything is copied then
+	turn atomic.Uint32
+	live atomic.Int64
+}
+
+func (ls *loops) open() []*loop {
+	ls.once.Do(func() {
+		for range min(runtime.GOMAXPROCS(0), loopsMax) {
+			l, err := newLoop()
+			if err != nil {
+				return
+			}
+			ls.all = append(ls.all, l)
+		}
+	})
+	return ls.all
+}
+
+// run serves all loops until ctx is done and their flows have ended; wait
+// returns when they have.
+func (ls *loops) run(ctx context.Context) (wait func()) {
+	var running sync.WaitGroup
+	for _, l := range ls.open() {
+		running.Go(func() { l.run(ctx) })
+	}
+	return running.Wait
+}
+
+// next is the loop for a new flow; nil when there is none.
+func (ls *loops) next() *loop {
+	all := ls.open()
+	if len(all) == 0 {
+		return nil
+	}
+	return all[int(ls.turn.Add(1))%len(all)]
+}
+
+func (ls *loops) killAll() {
+	for _, l := range ls.all {
+		l.post(func(l *loop) {
+			l.stopping = true
+			for _, f := range l.flows {
+				if f != nil {
+					f.end(l, Shutdown)
+				}
+			}
+		})
+	}
+}
+
+func (ls *loops) len() int { return int(ls.live.Load()) }
+
+// joinFlow makes a flow of two TCP connections; false when they are none or
+// descriptors cannot be had.
+func (e *Engine) joinFlow(client, vm net.Conn, opt Options) (Pair, bool) {
+	l := e.loops.next()
+	if l == nil || !isTCP(client) || !isTCP(vm) {
+		return nil, false
+	}
+	c, err := duplicate(client)
+	if err != nil {
+		return nil, false
+	}
+	v, err := duplicate(vm)
+	if err != nil {
+		_ = unix.Close(c) // the connection itself is open still
+		return nil, false
+	}
+	_ = client.Close() // from here on the duplicates are the connections
+	_ = vm.Close()
+	f := newFlow(e, l, c, v, opt)
+	e.wg.Add(1)
+	e.loops.live.Add(1)
+	if !l.post(func(l *loop) { l.adopt(f) }) {
+		f.end(l, Shutdown)
+	}
+	return f, true
+}
+
+// left tells the owner of an ended flow, off the loop, since owners may block.
+func (e *Engine) left(f *flow, res Result) {
+	e.loops.live.Add(-1)
+	if f.opt.OnEnd == nil {
+		e.wg.Done()
+		return
+	}
+	go func() {
+		defer e.wg.Done()
+		f.opt.OnEnd(res)
+	}()
+}

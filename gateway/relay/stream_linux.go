@@ -1,0 +1,223 @@
+package relay
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// readSize is the loop's one buffer. A read that fills it marks a fast
+	// stream, which is spliced from then on.
+	readSize = 64 << 10
+	// spliceSize is asked of one splice.
+	spliceSize = 1 << 20
+	// calm is what one wake-up of a spliced stream must bring, else the
+	// stream is copied again: a splice costs two calls, a copy one more.
+	calm = 16 << 10
+	// turn is how many bytes a stream moves before others get theirs.
+	turn = 1 << 20
+)
+
+// socket is one leg as its loop sees it. Readiness is edge-triggered: what the
+// kernel told stays true until a call says EAGAIN.
+type socket struct {
+	fd       int
+	readable bool
+	writable bool
+	hung     bool // end of stream or error signalled: read on to meet it
+}
+
+// stream is one direction of a flow. The loop's goroutine owns it; count may be
+// read by all.
+type stream struct {
+	in, out *socket
+	rest    []byte // read and not yet written; nil mostly
+	pipe    *pipe  // lent while it is spliced
+	fast    bool   // splice, do not copy
+	burst   int64  // bytes since it was last drained
+	eof     bool   // in has ended
+	done    bool   // and out was told
+	count   atomic.Int64
+}
+
+// side of a flow that an error belongs to.
+type side int
+
+const (
+	inSide side = iota
+	outSide
+)
+
+// fault is an error and the side of the stream it came from.
+type fault struct {
+	side  side
+	errno unix.Errno
+}
+
+// step moves bytes until the stream must wait or has had its turn. more tells
+// that it could go on at once.
+func (s *stream) step(l *loop) (moved int64, more bool, bad *fault) {
+	for moved < turn {
+		if bad := s.flush(); bad != nil {
+			return moved, false, bad
+		}
+		if s.holds() { // out takes no more
+			return moved, false, nil
+		}
+		if s.eof {
+			return moved, false, s.finish(l)
+		}
+		if !s.in.readable {
+			s.settle(l)
+			return moved, false, nil
+		}
+		n, bad := s.fill(l)
+		if bad != nil {
+			return moved, false, bad
+		}
+		moved += n
+		s.burst += n
+	}
+	return moved, true, nil
+}
+
+func (s *stream) holds() bool { return len(s.rest) > 0 || s.pipe != nil && s.pipe.held > 0 }
+
+// settle gives the empty pipe back when nothing more is there to read, and ends
+// splicing when the wake-up was not worth it.
+func (s *stream) settle(l *loop) {
+	if s.pipe != nil {
+		l.pipes.give(s.pipe)
+		s.pipe = nil
+	}
+	if s.burst < calm {
+		s.fast = false
+	}
+	s.burst = 0
+}
+
+// finish passes the end of the stream on.
+func (s *stream) finish(l *loop) *fault {
+	if s.done {
+		return nil
+	}
+	s.done = true
+	s.settle(l)
+	if err := unix.Shutdown(s.out.fd, unix.SHUT_WR); err != nil && err != unix.ENOTCONN { //nolint:errorlint // an errno
+		return &fault{outSide, errnoOf(err)}
+	}
+	return nil
+}
+
+// fill takes bytes in: into the pipe, or through the loop's buffer to out.
+func (s *stream) fill(l *loop) (int64, *fault) {
+	if s.fast && s.pipe == nil {
+		if s.pipe = l.pipes.take(); s.pipe == nil {
+			s.fast = false
+		}
+	}
+	if s.fast {
+		return s.splice()
+	}
+	return s.copy(l)
+}
+
+func (s *stream) splice() (int64, *fault) {
+	n, err := unix.Splice(s.in.fd, nil, s.pipe.w, nil, spliceSize, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+	if n <= 0 || err != nil {
+		return 0, s.stopped(int(n), err)
+	}
+	s.pipe.held += int(n)
+	s.count.Add(n)
+	return n, nil
+}
+
+func (s *stream) copy(l *loop) (int64, *fault) {
+	n, err := unix.Read(s.in.fd, l.buf)
+	if n <= 0 || err != nil {
+		return 0, s.stopped(n, err)
+	}
+	s.count.Add(int64(n))
+	if n == len(l.buf) {
+		s.fast = true
+	} else if !s.in.hung {
+		// Drained: the next byte is a new edge, so EAGAIN need not be met.
+		// A signalled end is no new edge: that has to be met by a read.
+		s.in.readable = false
+	}
+	rest, bad := s.send(l.buf[:n])
+	if len(rest) > 0 {
+		s.rest = append([]byte(nil), rest...)
+	}
+	return int64(n), bad
+}
+
+// stopped sorts out why in gave nothing.
+func (s *stream) stopped(n int, err error) *fault {
+	switch errno := errnoOf(err); errno {
+	case 0:
+		s.eof = n == 0
+		return nil
+	case unix.EAGAIN:
+		s.in.readable = false
+		return nil
+	case unix.EINTR:
+		return nil
+	default:
+		return &fault{inSide, errno}
+	}
+}
+
+// send writes b as far as out takes it and returns the rest.
+func (s *stream) send(b []byte) ([]byte, *fault) {
+	for s.out.writable && len(b) > 0 {
+		n, err := unix.Write(s.out.fd, b)
+		switch errno := errnoOf(err); errno {
+		case 0:
+			b = b[n:]
+		case unix.EAGAIN:
+			s.out.writable = false
+		case unix.EINTR:
+		default:
+			return nil, &fault{outSide, errno}
+		}
+	}
+	return b, nil
+}
+
+// flush sends what is held, as far as out takes it.
+func (s *stream) flush() *fault {
+	if len(s.rest) > 0 {
+		rest, bad := s.send(s.rest)
+		if bad != nil {
+			return bad
+		}
+		if s.rest = rest; len(rest) == 0 {
+			s.rest = nil // the buffer is not kept while the stream idles
+		}
+	}
+	for s.pipe != nil && s.pipe.held > 0 && s.out.writable {
+		n, err := unix.Splice(s.pipe.r, nil, s.out.fd, nil, s.pipe.held, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		switch errno := errnoOf(err); errno {
+		case 0:
+			s.pipe.held -= int(n)
+		case unix.EAGAIN:
+			s.out.writable = false
+		case unix.EINTR:
+		default:
+			return &fault{outSide, errno}
+		}
+	}
+	return nil
+}
+
+func errnoOf(err error) unix.Errno {
+	if err == nil {
+		return 0
+	}
+	if e, ok := err.(unix.Errno); ok { //nolint:errorlint // x/sys/unix returns bare errnos
+		return e
+	}
+	return unix.EIO
+}

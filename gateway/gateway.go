@@ -125,10 +125,10 @@ func (g *Gateway) sweepUntil(ctx context.Context) {
 // sweep ends grants whose time is over and sessions that idle or last too long.
 func (g *Gateway) sweep(now time.Time) {
 	g.mu.Lock()
-	var ends []func()
+	var ends []ending
 	for _, gr := range g.reg.overdue(now) {
 		g.reg.expire(gr, now)
-		ends = append(ends, g.closing(gr, relay.ClientClosed))
+		ends = append(ends, ending{slot: slot{gr.client, gr.port}})
 	}
 	if now.Sub(g.looked) >= idleLook {
 		g.looked = now
@@ -142,9 +142,7 @@ func (g *Gateway) sweep(now time.Time) {
 		}
 	}
 	g.mu.Unlock()
-	for _, end := range ends {
-		end()
-	}
+	g.end(ends)
 }
 
 // overstays tells why a session has to end now; "" when it may go on.

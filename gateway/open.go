@@ -240,7 +240,7 @@ func (g *Gateway) GiveBack(_ context.Context, id ConnectionID, token Secret, cli
 	}
 	end := g.revoke(gr, relay.ClientClosed, "")
 	g.mu.Unlock()
-	end()
+	g.end([]ending{end})
 	return nil
 }
 

@@ -149,7 +149,12 @@ func (p *ports) bind(o *port, addrs []netip.Addr) error {
 }
 
 func (p *ports) serve(l *net.TCPListener, number uint16) {
-	p.wg.Go(func() { acceptLoop(l, p.log, func(c *net.TCPConn) { p.accept(c, number) }) })
+	p.wg.Go(func() {
+		acceptLoop(l, p.log, func(c *net.TCPConn) {
+			_ = dropFilter(c) // fails only when the client has gone
+			p.accept(c, number)
+		})
+	})
 }
 
 // close closes every port and waits for the accept loops.

@@ -18,7 +18,7 @@ func TestAskingTwiceAtOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range answers {
 			all.Go(func() {
-				g, err := r.ask("127.0.0.5", vm.addr, as("ada"), channels(8))
+				g, err := r.ask("127.0.0.5", vm.addr, as("ada"), channels(64))
 				if err != nil {
 					t.Errorf("open: %v", err)
 					return

@@ -17,25 +17,22 @@ func crowd(i int) netip.Addr {
 // Ports are the client's own, so all clients of a node meet on the lowest.
 func TestManyClientsOnOnePort(t *testing.T) {
 	r, vm := newRig(t), newEcho(t)
-	begin := time.Now()
-	for i := range 5000 {
+	for i := range 1500 {
 		if g := r.granted(crowd(i).String(), vm.addr); g.Port != r.cfg.PortStart {
 			t.Fatalf("got port %d for client %d, want the lowest, %d", g.Port, i, r.cfg.PortStart)
 		}
 	}
-	t.Logf("opened in %s", time.Since(begin))
 	g := r.granted("127.0.0.5", vm.addr)
 	says(t, r.enter(g), "through the crowd")
 	r.keepsOut(t, "127.0.0.6", g.Port)
 	if got := vm.accepted.Load(); got != 1 {
 		t.Errorf("got %d connections at the VM, want the one that was granted", got)
 	}
-	begin = time.Now()
+	begin := time.Now()
 	ended, _, err := r.Disconnect(t.Context(), Selector{All: true}, "")
-	if took := time.Since(begin); len(ended) != 5001 || err != nil || took > prompt {
-		t.Errorf("got %d ended (%v) within %s, want 5001 within %s", len(ended), err, took, prompt)
+	if took := time.Since(begin); len(ended) != 1501 || err != nil || took > prompt {
+		t.Errorf("got %d ended (%v) within %s, want 1501 within %s", len(ended), err, took, prompt)
 	}
-	t.Logf("ended in %s", time.Since(begin))
 	if open := r.openPorts(); len(open) != 0 {
 		t.Errorf("got ports %v still open", open)
 	}

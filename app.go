@@ -51,6 +51,7 @@ type app struct {
 	node    netip.Addr           // invalid: this host is none of the nodes
 	fault   error                // why the parts are not what current says
 	tried   time.Time            // when that was last tried
+	rolled  time.Time            // when a rollback was last tried
 	serving bool
 }
 
@@ -67,19 +68,24 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 }
 
 // run starts the node and serves until ctx is done. Sessions end before the
-// API, the audit is written last. It returns what kept the node from starting,
-// or nil.
+// API, the audit is written last. It returns what kept the node from starting
+// or serving, or nil.
 func (a *app) run(ctx context.Context) error {
 	if err := a.load(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	auditCtx, stopAudit := context.WithCancel(context.Background())
 	defer stopAudit()
 	apiCtx, stopAPI := context.WithCancel(context.Background())
 	defer stopAPI()
 	var audit, front, parts errgroup.Group
 	audit.Go(func() error { return a.audit.Run(auditCtx) })
-	front.Go(func() error { return a.api.Run(apiCtx) })
+	front.Go(func() error {
+		defer cancel() // a node that cannot be reached any more is no use
+		return a.api.Run(apiCtx)
+	})
 	err := a.begin()
 	if err == nil {
 		parts.Go(func() error { return a.gateway.Run(ctx) })

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +93,28 @@ func TestARestartDoesNotConfirm(t *testing.T) {
 			next.wantHistory(t, "applied", "rolled_back", "applied")
 		})
 	}
+}
+
+// A rollback that cannot be applied is tried again, and does not push the
+// history out meanwhile.
+func TestARollbackWaitsForItsPort(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	n.change(t, "?confirm_s=1", keys{"api_port": testMoved})
+	old := netip.AddrPortFrom(n.addr, testAPIPort).String()
+	taken, err := net.Listen("tcp", old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	eventually(t, "the rollback has failed twice", func() bool {
+		return strings.Count(n.log.String(), "settings cannot be rolled back") > 1
+	})
+	n.call(t, 200, call{path: "/v3/health/", port: testMoved})
+	_ = taken.Close()
+	n.waitReady(t)
+	n.kill()
+	n.wantHistory(t, "applied", "rolled_back", "applied")
 }
 
 // wantHistory compares the states of the revisions, newest first.

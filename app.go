@@ -51,6 +51,7 @@ type app struct {
 	node    netip.Addr           // invalid: this host is none of the nodes
 	fault   error                // why the parts are not what current says
 	tried   time.Time            // when that was last tried
+	rolled  time.Time            // when a rollback was last tried
 	serving bool
 }
 
@@ -67,19 +68,24 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 }
 
 // run starts the node and serves until ctx is done. Sessions end before the
-// API, the audit is written last. It returns what kept the node from starting,
-// or nil.
+// API, the audit is written last. It returns what kept the node from starting
+// or serving, or nil.
 func (a *app) run(ctx context.Context) error {
 	if err := a.load(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	auditCtx, stopAudit := context.WithCancel(context.Background())
 	defer stopAudit()
 	apiCtx, stopAPI := context.WithCancel(context.Background())
 	defer stopAPI()
 	var audit, front, parts errgroup.Group
 	audit.Go(func() error { return a.audit.Run(auditCtx) })
-	front.Go(func() error { return a.api.Run(apiCtx) })
+	front.Go(func() error {
+		defer cancel() // a node that cannot be reached any more is no use
+		return a.api.Run(apiCtx)
+	})
 	err := a.begin()
 	if err == nil {
 		parts.Go(func() error { return a.gateway.Run(ctx) })
@@ -126,6 +132,9 @@ func (a *app) begin() error {
 	if err := a.api.Apply(newPlan(s, node).api); err != nil {
 		return fmt.Errorf("the API cannot be served: %w; free the port, or change api_port or listen_ip with: vdi-gateway settings set", err)
 	}
+	a.mu.Lock()
+	a.node = node
+	a.mu.Unlock()
 	err := nodeErr
 	if err == nil {
 		err = a.apply(s)
@@ -159,21 +168,22 @@ func (a *app) settle(node netip.Addr, fault error) {
 	}
 }
 
-// apply makes the parts what s says, or leaves all of them as they were.
+// apply makes the parts what s says, or leaves all of them as they were. The
+// API is first: it can be put back as it was, sessions the gateway ended cannot.
 func (a *app) apply(s settingsdb.Settings) error {
 	node, err := a.identify(s)
 	if err != nil && s.IsEnabled {
 		return err
 	}
 	next := newPlan(s, node)
-	if err := a.gateway.Apply(next.gateway); err != nil {
+	if err := a.api.Apply(next.api); err != nil {
 		return err
 	}
-	if err := a.api.Apply(next.api); err != nil {
+	if err := a.gateway.Apply(next.gateway); err != nil {
 		a.mu.Lock()
 		was := newPlan(a.current.Settings, a.node)
 		a.mu.Unlock()
-		return errors.Join(err, a.gateway.Apply(was.gateway))
+		return errors.Join(err, a.api.Apply(was.api))
 	}
 	a.settle(node, nil)
 	return nil
@@ -209,7 +219,8 @@ func (a *app) retry(now time.Time) {
 	}
 	defer a.changing.Unlock()
 	if err := a.apply(s); err != nil {
-		a.settle(netip.Addr{}, err)
+		node, _ := a.identify(s) // an error of its own is err
+		a.settle(node, err)
 	}
 }
 

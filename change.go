@@ -148,7 +148,10 @@ func (a *app) Confirm(ctx context.Context) (int64, error) {
 
 func (a *app) rollBackWhenDue(ctx context.Context, now time.Time) {
 	a.mu.Lock()
-	due := a.waiting != nil && !now.Before(*a.waiting.RollbackAt)
+	due := a.waiting != nil && !now.Before(*a.waiting.RollbackAt) && now.Sub(a.rolled) >= retryEvery
+	if due {
+		a.rolled = now
+	}
 	a.mu.Unlock()
 	if !due {
 		return
@@ -175,13 +178,13 @@ func (a *app) rollBack(ctx context.Context, apply func(settingsdb.Settings) erro
 	if err != nil {
 		return err
 	}
-	rev, err := a.store.Begin(ctx, former.Settings, "rollback", nil)
-	if err != nil {
+	// Attempts that fail leave no revision, for they may be many.
+	if err := apply(former.Settings); err != nil {
 		return err
 	}
-	if err := apply(former.Settings); err != nil {
-		a.reject(ctx, rev, err)
-		return err
+	rev, err := a.store.Begin(ctx, former.Settings, "rollback", nil)
+	if err != nil {
+		return a.restore(err)
 	}
 	if err := a.store.RollBack(ctx, rev.Number, unconfirmed.Number, "not confirmed in time"); err != nil {
 		a.reject(ctx, rev, err)

@@ -23,6 +23,12 @@ import (
 //	@description	Every path works with and without the slash at its end. Errors list everything that is wrong: `{"errors":[{"code","message","field"}],"request_id"}`. Bodies are JSON of 64 KiB at most; unknown fields are refused by name. `X-Request-Id` is echoed or made.
 //	@accept			json
 //	@produce		json
+//	@tag.name		client
+//	@tag.description	With `cli_key`: open, renew and give back tunnels.
+//	@tag.name		dispatcher
+//	@tag.description	With `api_key`: settings, connections, tickets, health.
+//	@tag.name		probes
+//	@tag.description	Open to all, without detail.
 //	@securityDefinitions.apikey	api_key
 //	@in				header
 //	@name			Authorization
@@ -31,12 +37,6 @@ import (
 //	@in				header
 //	@name			Authorization
 //	@description	The client's key: `KEY` or `Bearer KEY`; `X-API-Key: KEY` works as well.
-//	@tag.name			client
-//	@tag.description	With `cli_key`: open, renew and give back tunnels.
-//	@tag.name			dispatcher
-//	@tag.description	With `api_key`: settings, connections, tickets, health.
-//	@tag.name			probes
-//	@tag.description	Open to all, without detail.
 
 // Deps are what the API needs of the other parts. All are required.
 type Deps struct {

@@ -50,8 +50,8 @@ func readGrant(c echo.Context) (gateway.ConnectionID, gateway.Secret, error) {
 //	@Param			body	body		grantBody	true	"the grant and its token"
 //	@Success		200		{object}	leaseAnswer
 //	@Failure		400		{object}	errorBody	"BAD_JSON"
-//	@Failure		401		{object}	errorBody	"UNAUTHORIZED: the key or the token"
-//	@Failure		403		{object}	errorBody	"FORBIDDEN: another address or key"
+//	@Failure		401		{object}	errorBody	"UNAUTHORIZED"
+//	@Failure		403		{object}	errorBody	"FORBIDDEN: another address, token or role"
 //	@Failure		404		{object}	errorBody	"NOT_FOUND"
 //	@Failure		410		{object}	errorBody	"GRANT_EXPIRED"
 //	@Failure		413		{object}	errorBody	"TOO_LARGE"
@@ -84,8 +84,8 @@ func (s *Server) renew(c echo.Context) error {
 //	@Param			body	body		grantBody	true	"the grant and its token"
 //	@Success		200		{object}	closedAnswer
 //	@Failure		400		{object}	errorBody	"BAD_JSON"
-//	@Failure		401		{object}	errorBody	"UNAUTHORIZED: the key or the token"
-//	@Failure		403		{object}	errorBody	"FORBIDDEN: another address or key"
+//	@Failure		401		{object}	errorBody	"UNAUTHORIZED"
+//	@Failure		403		{object}	errorBody	"FORBIDDEN: another address, token or role"
 //	@Failure		404		{object}	errorBody	"NOT_FOUND"
 //	@Failure		410		{object}	errorBody	"GRANT_EXPIRED"
 //	@Failure		413		{object}	errorBody	"TOO_LARGE"

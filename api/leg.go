@@ -24,10 +24,6 @@ const (
 // errText refuses text frames: a desktop's stream is bytes.
 var errText = errors.New("a text frame; only binary ones carry a tunnel")
 
-// errLeft is the end of a WebSocket. It is an error and not an end of stream,
-// since a WebSocket closes both ways at once and nothing can follow.
-var errLeft = errors.New("the client closed its WebSocket")
-
 // leg is the client's side of a tunnel as a stream: what binary frames carry.
 // One goroutine may read and one write. Close ends both at once but leaves the
 // connection to finish, which says goodbye.
@@ -66,7 +62,7 @@ func (l *leg) next() error {
 	kind, message, err := l.ws.Reader(context.Background())
 	switch {
 	case err != nil && websocket.CloseStatus(err) != -1:
-		return errLeft
+		return io.EOF
 	case err != nil:
 		return err
 	case kind != websocket.MessageBinary:

@@ -50,7 +50,7 @@ func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) 
 // changeSettings changes the document.
 //
 //	@Summary		Change the settings
-//	@Description	A whole or partial document. A posted key replaces its whole value; missing members of a posted object take their defaults. Applied on all nodes or on none. `confirm_s` rolls the change back by itself unless confirm_settings comes in time.
+//	@Description	A whole or partial document. A posted key replaces its whole value; missing members of a posted object take their defaults. For example `{"port_range_stop":5949}`. Applied on all nodes or on none. `confirm_s` rolls the change back by itself unless confirm_settings comes in time.
 //	@Tags			dispatcher
 //	@Security		api_key
 //	@Param			body		body		settingsdb.Settings	true	"whole or partial document"

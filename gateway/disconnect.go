@@ -78,7 +78,7 @@ func (s Selector) matches(gr *grant) bool {
 // were still there.
 func (g *Gateway) endAll(ids []ConnectionID, detail string) []ConnectionID {
 	var ended []ConnectionID
-	var ends []func()
+	var ends []ending
 	g.mu.Lock()
 	for _, id := range ids {
 		if gr := g.reg.grants[id]; gr != nil {
@@ -87,38 +87,44 @@ func (g *Gateway) endAll(ids []ConnectionID, detail string) []ConnectionID {
 		}
 	}
 	g.mu.Unlock()
-	for _, end := range ends {
-		end()
-	}
+	g.end(ends)
 	return ended
 }
 
-// revoke takes a grant out for good. The caller holds the lock, and calls the
-// returned func after letting it go.
-func (g *Gateway) revoke(gr *grant, why relay.Reason, detail string) func() {
+// ending is what is left to do about a grant once the lock is let go: ending
+// its channels and, when it is out of the registry, closing its port.
+type ending struct {
+	channels []*channel
+	why      relay.Reason
+	slot     slot // port 0: none
+}
+
+// revoke takes a grant out for good. The caller holds the lock, and passes the
+// answer to end after letting it go.
+func (g *Gateway) revoke(gr *grant, why relay.Reason, detail string) ending {
 	g.reg.remove(gr)
 	gr.detail = detail
-	return g.closing(gr, why)
+	e := gr.cut(why)
+	e.slot = slot{gr.client, gr.port}
+	return e
 }
 
-// closing closes the port of a grant that is out of the registry and ends its
-// channels; to be called like revoke's.
-func (g *Gateway) closing(gr *grant, why relay.Reason) func() {
-	cut := gr.cut(why)
-	return func() {
-		if gr.mode == ModePort {
-			g.ports.revoke(gr.port, gr.client)
-		}
-		cut()
-	}
+// cut ends all channels of a grant; to be called like revoke.
+func (gr *grant) cut(why relay.Reason) ending {
+	return ending{channels: slices.Clone(gr.channels), why: why}
 }
 
-// cut ends all channels of a grant; to be called like revoke's.
-func (gr *grant) cut(why relay.Reason) func() {
-	channels := slices.Clone(gr.channels)
-	return func() {
-		for _, ch := range channels {
-			ch.kill(why)
+// end ends sessions first: their grants are gone already, so nobody comes back
+// by a port that closes a moment later.
+func (g *Gateway) end(list []ending) {
+	var slots []slot
+	for _, e := range list {
+		for _, ch := range e.channels {
+			ch.kill(e.why)
+		}
+		if e.slot.port != 0 {
+			slots = append(slots, e.slot)
 		}
 	}
+	g.ports.revoke(slots...)
 }

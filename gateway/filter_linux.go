@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -11,7 +13,8 @@ import (
 // The filter on a listening socket makes its port silent to everybody but the
 // granted clients: a stranger's SYN is dropped before TCP sees it, so the port
 // looks as if a firewall stood before it. It needs no capability. Sockets the
-// listener accepts inherit the filter, which their own client passes.
+// listener accepts inherit the filter; dropFilter takes it off again, since it
+// would look at every packet of the session and live as long.
 
 const (
 	// netOffset is SKF_NET_OFF of linux/filter.h: at the TCP layer a
@@ -19,18 +22,27 @@ const (
 	netOffset = 0xfff00000
 	ip4Source = 12 // RFC 791 section 3.1
 	ip6Source = 8  // RFC 8200 section 3
-	// filterMax is BPF_MAXINSNS: more clients than fit are filtered after
-	// accept, by a reset.
+	// filterMax is BPF_MAXINSNS.
 	filterMax = 4096
+	// acceptAll is how many bytes of a packet a filter lets pass.
+	acceptAll = 0xffffffff
+	// blockMax is how many clients share one return: a jump reaches that far.
+	blockMax = 255
 )
 
 // attachFilter lets only packets from clients reach the socket fd, which
-// listens on an address of the family of local.
+// listens on an address of the family of local. Where they are too many for a
+// filter (4000 of IPv4; a kernel with little net.core.optmem_max takes some
+// hundred) it lets all pass: strangers are then reset after accept.
 func attachFilter(fd int, local netip.Addr, clients []netip.Addr) error {
 	prog := filterProgram(local, clients)
-	if len(prog) > filterMax {
-		prog = []bpf.Instruction{bpf.RetConstant{Val: 0xffffffff}}
+	if len(prog) <= filterMax && setFilter(fd, prog) == nil {
+		return nil
 	}
+	return setFilter(fd, []bpf.Instruction{bpf.RetConstant{Val: acceptAll}})
+}
+
+func setFilter(fd int, prog []bpf.Instruction) error {
 	raw, err := bpf.Assemble(prog)
 	if err != nil {
 		return err
@@ -43,28 +55,45 @@ func attachFilter(fd int, local netip.Addr, clients []netip.Addr) error {
 		&unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}) //nolint:gosec // at most filterMax
 }
 
+// dropFilter takes the filter off a connection that a filtered listener has
+// accepted.
+func dropFilter(c *net.TCPConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return onSocket(raw, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+	})
+}
+
 func filterProgram(local netip.Addr, clients []netip.Addr) []bpf.Instruction {
 	var prog []bpf.Instruction
 	if local.Is4() {
+		clients = slices.DeleteFunc(slices.Clone(clients), netip.Addr.Is6)
 		prog = append(prog, bpf.LoadAbsolute{Off: netOffset + ip4Source, Size: 4})
+		for block := range slices.Chunk(clients, blockMax) {
+			prog = append(prog, anyOf4(block)...)
+		}
+		return append(prog, bpf.RetConstant{Val: 0})
 	}
 	for _, c := range clients {
-		switch {
-		case local.Is4() && c.Is4():
-			prog = append(prog, equal4(c)...)
-		case local.Is6() && c.Is6():
+		if c.Is6() {
 			prog = append(prog, equal6(c)...)
 		}
 	}
 	return append(prog, bpf.RetConstant{Val: 0})
 }
 
-func equal4(a netip.Addr) []bpf.Instruction {
-	b := a.As4()
-	return []bpf.Instruction{
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: binary.BigEndian.Uint32(b[:]), SkipFalse: 1},
-		bpf.RetConstant{Val: 0xffffffff},
+// anyOf4 lets a packet pass that comes from one of at most blockMax clients.
+func anyOf4(block []netip.Addr) []bpf.Instruction {
+	var prog []bpf.Instruction
+	for i, c := range block {
+		b := c.As4()
+		rest := uint8(len(block) - i) //nolint:gosec // at most blockMax; to the return
+		prog = append(prog, bpf.JumpIf{Cond: bpf.JumpEqual, Val: binary.BigEndian.Uint32(b[:]), SkipTrue: rest})
 	}
+	return append(prog, bpf.Jump{Skip: 1}, bpf.RetConstant{Val: acceptAll})
 }
 
 func equal6(a netip.Addr) []bpf.Instruction {
@@ -76,5 +105,5 @@ func equal6(a netip.Addr) []bpf.Instruction {
 			bpf.LoadAbsolute{Off: netOffset + ip6Source + 4*word, Size: 4},
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: binary.BigEndian.Uint32(b[4*word:]), SkipFalse: rest})
 	}
-	return append(prog, bpf.RetConstant{Val: 0xffffffff})
+	return append(prog, bpf.RetConstant{Val: acceptAll})
 }

@@ -63,7 +63,7 @@ type Gateway struct {
 
 	applying sync.Mutex // one Apply at a time
 
-	mu       sync.Mutex
+	mu       sync.Mutex // taken before that of ports, never the other way round
 	cfg      Config
 	reg      *registry
 	opens    *Throttle
@@ -125,10 +125,10 @@ func (g *Gateway) sweepUntil(ctx context.Context) {
 // sweep ends grants whose time is over and sessions that idle or last too long.
 func (g *Gateway) sweep(now time.Time) {
 	g.mu.Lock()
-	var ends []func()
+	var ends []ending
 	for _, gr := range g.reg.overdue(now) {
 		g.reg.expire(gr, now)
-		ends = append(ends, g.closing(gr, relay.ClientClosed))
+		ends = append(ends, ending{slot: slot{gr.client, gr.port}})
 	}
 	if now.Sub(g.looked) >= idleLook {
 		g.looked = now
@@ -142,9 +142,7 @@ func (g *Gateway) sweep(now time.Time) {
 		}
 	}
 	g.mu.Unlock()
-	for _, end := range ends {
-		end()
-	}
+	g.end(ends)
 }
 
 // overstays tells why a session has to end now; "" when it may go on.
@@ -188,10 +186,11 @@ func (g *Gateway) Apply(cfg Config) error {
 }
 
 func (g *Gateway) install(cfg, was Config) {
-	forbidden := g.Forbidden(cfg)
+	p := newPolicy(cfg.Targets, g.names.known())
 	g.mu.Lock()
 	g.cfg = cfg
-	g.policy.Store(newPolicy(cfg.Targets, g.names.known()))
+	g.policy.Store(p)
+	forbidden := g.forbidden(cfg, p)
 	if cfg.Limits.OpenPerSecond != was.Limits.OpenPerSecond {
 		g.opens = NewThrottle(cfg.Limits.OpenPerSecond, 2*cfg.Limits.OpenPerSecond)
 	}
@@ -214,22 +213,17 @@ func (g *Gateway) Forbidden(cfg Config) []ConnectionID {
 	p := newPolicy(cfg.Targets, g.names.known())
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.forbidden(cfg, p)
+}
+
+func (g *Gateway) forbidden(cfg Config, p *policy) []ConnectionID {
 	var ids []ConnectionID
 	for _, gr := range g.reg.sorted() {
-		if !cfg.Enabled || !gr.target.allowedBy(p) {
+		if !cfg.Enabled || gr.target.checkedBy(p) != nil {
 			ids = append(ids, gr.id)
 		}
 	}
 	return ids
-}
-
-func (t target) allowedBy(p *policy) bool {
-	for _, a := range t.addrs {
-		if p.check(a) != nil {
-			return false
-		}
-	}
-	return true
 }
 
 // SetDrain turns draining on or off: a draining node opens no new sessions.

@@ -123,7 +123,9 @@ func (g *grant) admit(now time.Time) (ch, victim *channel, err error) {
 		}
 		victim = g.channels[i]
 		g.channels = slices.Delete(g.channels, i, i+1)
-		g.session = nil // what comes now is a session of its own
+		if !slices.ContainsFunc(g.channels, func(c *channel) bool { return c.session != nil }) {
+			g.session = nil // what comes now is a session of its own
+		}
 	}
 	ch = &channel{grant: g, opened: now, timeouts: g.timeouts}
 	g.channels = append(g.channels, ch)

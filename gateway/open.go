@@ -91,10 +91,7 @@ func (g *Gateway) open(ctx context.Context, r OpenRequest, t TicketRequest) (Gra
 			return Grant{}, err
 		}
 	}
-	if answer, ok := g.reopen(key, r, t); ok {
-		return answer, nil
-	}
-	return g.reserve(g.newGrant(r, t, vm, key))
+	return g.reserve(r, t, vm, key)
 }
 
 // live tells whether key names a grant in use, whose VM needs no probe.
@@ -105,10 +102,28 @@ func (g *Gateway) live(key reopenKey) bool {
 	return gr != nil && gr.session != nil
 }
 
-func (g *Gateway) reopen(key reopenKey, r OpenRequest, t TicketRequest) (Grant, bool) {
+// reserve answers with the living grant of key, or else with a new one whose
+// port is open. All of it happens under the lock: nobody meets a grant that is
+// not reachable yet, and what forbids it comes before or after.
+func (g *Gateway) reserve(r OpenRequest, t TicketRequest, vm target, key reopenKey) (Grant, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
+	if answer, ok := g.reopen(key, r, t, now); ok {
+		return answer, nil
+	}
+	if err := g.mayEnter(r.Client, vm); err != nil {
+		return Grant{}, err
+	}
+	gr, token := g.newGrant(r, t, vm, key, now)
+	if err := g.enter(gr, now); err != nil {
+		g.reg.remove(gr)
+		return Grant{}, err
+	}
+	return g.answer(gr, token, now), nil
+}
+
+func (g *Gateway) reopen(key reopenKey, r OpenRequest, t TicketRequest, now time.Time) (Grant, bool) {
 	gr := g.reg.byKey[key]
 	if key.user == "" || gr == nil || gr.expired(now) {
 		return Grant{}, false
@@ -139,66 +154,48 @@ func (g *Gateway) configure(gr *grant, r OpenRequest, t TicketRequest) {
 	}
 }
 
-func (g *Gateway) newGrant(r OpenRequest, t TicketRequest, vm target, key reopenKey) (*grant, Secret) {
+func (g *Gateway) newGrant(r OpenRequest, t TicketRequest, vm target, key reopenKey, now time.Time) (*grant, Secret) {
 	token, hash := newSecret()
 	gr := &grant{
-		id: ConnectionID(uuid.NewString()), key: key, client: r.Client, target: vm,
-		user: r.User, mode: r.Mode, token: hash, openedAt: time.Now(),
+		id: ConnectionID(uuid.NewString()), key: key, client: r.Client, target: vm, node: g.cfg.Node,
+		user: r.User, mode: r.Mode, token: hash, openedAt: now,
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	gr.node = g.cfg.Node
 	g.configure(gr, r, t)
-	gr.extend(gr.openedAt)
+	gr.extend(now)
 	return gr, token
 }
 
-// reserve enters the grant and opens its port. A port that somebody else has
-// bound is passed over.
-func (g *Gateway) reserve(gr *grant, token Secret) (Grant, error) {
-	err := g.enter(gr)
-	for err == nil && gr.mode == ModePort {
-		err = g.ports.allow(gr.port, gr.client)
-		if err == nil || !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES) {
-			break
-		}
-		g.deps.Log.WithError(err).WithField("port", gr.port).Warn("a port of the range is taken by another program; trying the next")
-		err = g.moveOn(gr)
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var refused *Refusal
+// mayEnter checks again what may have changed since mayOpen and resolveTarget,
+// and what depends on who is there.
+func (g *Gateway) mayEnter(client netip.Addr, vm target) error {
 	switch {
-	case err == nil:
-		return g.answer(gr, token, time.Now()), nil
-	case errors.As(err, &refused):
-		g.reg.remove(gr)
-		return Grant{}, refused
-	default:
-		g.reg.remove(gr)
-		return Grant{}, refuseFor(time.Second, ErrNoFreePort, fmt.Sprintf("port %d cannot be opened: %v", gr.port, err))
-	}
-}
-
-func (g *Gateway) enter(gr *grant) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	switch {
-	case !g.cfg.Enabled: // it may have changed since mayOpen
+	case !g.cfg.Enabled:
 		return refuse(ErrDisabled, "the gateway is disabled by is_enabled")
 	case g.draining:
 		return refuseFor(10*time.Second, ErrDraining, "this node is draining and opens no new sessions")
 	}
-	if err := g.reg.room(gr.client, g.cfg.Limits); err != nil {
+	if err := vm.checkedBy(g.policy.Load()); err != nil {
 		return err
 	}
-	return g.reg.add(gr, g.cfg.PortStart, g.cfg.PortStop, time.Now())
+	return g.reg.room(client, g.cfg.Limits)
 }
 
-func (g *Gateway) moveOn(gr *grant) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.reg.move(gr, g.cfg.PortStart, g.cfg.PortStop, time.Now())
+// enter adds the grant and opens its port. A port that somebody else has bound
+// is passed over.
+func (g *Gateway) enter(gr *grant, now time.Time) error {
+	err := g.reg.add(gr, g.cfg.PortStart, g.cfg.PortStop, now)
+	for err == nil && gr.mode == ModePort {
+		err = g.ports.allow(gr.port, gr.client)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES):
+			return refuseFor(time.Second, ErrNoFreePort, fmt.Sprintf("port %d cannot be opened: %v", gr.port, err))
+		}
+		g.deps.Log.WithError(err).WithField("port", gr.port).Warn("a port of the range is taken by another program; trying the next")
+		err = g.reg.move(gr, g.cfg.PortStart, g.cfg.PortStop, now)
+	}
+	return err
 }
 
 // answer describes gr to its client.
@@ -243,7 +240,7 @@ func (g *Gateway) GiveBack(_ context.Context, id ConnectionID, token Secret, cli
 	}
 	end := g.revoke(gr, relay.ClientClosed, "")
 	g.mu.Unlock()
-	end()
+	g.end([]ending{end})
 	return nil
 }
 

@@ -63,29 +63,40 @@ func (p *ports) allow(number uint16, client netip.Addr) error {
 	if o.clients[client] > 1 {
 		return nil
 	}
-	return o.refilter()
+	if err := o.refilter(); err != nil {
+		delete(o.clients, client)
+		return err
+	}
+	return nil
 }
 
-// revoke undoes one allow. Connections already accepted are not touched.
-func (p *ports) revoke(number uint16, client netip.Addr) {
+// revoke undoes one allow of each slot. Connections already accepted are not
+// touched.
+func (p *ports) revoke(slots ...slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	o := p.open[number]
-	if o == nil {
-		return
+	narrower := map[*port]struct{}{} // a filter is as long as its clients are many: set it once
+	for _, s := range slots {
+		o := p.open[s.port]
+		if o == nil {
+			continue
+		}
+		if o.clients[s.client]--; o.clients[s.client] > 0 {
+			continue
+		}
+		delete(o.clients, s.client)
+		narrower[o] = struct{}{}
+		if len(o.clients) == 0 {
+			delete(p.open, s.port)
+			delete(narrower, o)
+			o.close()
+		}
 	}
-	if o.clients[client]--; o.clients[client] > 0 {
-		return
-	}
-	delete(o.clients, client)
-	if len(o.clients) == 0 {
-		delete(p.open, number)
-		o.close()
-		return
-	}
-	if err := o.refilter(); err != nil {
-		// The former client reaches accept, which refuses it there.
-		p.log.WithError(err).WithField("port", number).Warn("a range port keeps its former filter")
+	for o := range narrower {
+		if err := o.refilter(); err != nil {
+			// The former client reaches accept, which refuses it there.
+			p.log.WithError(err).WithField("port", o.number).Warn("a range port keeps its former filter")
+		}
 	}
 }
 
@@ -138,7 +149,12 @@ func (p *ports) bind(o *port, addrs []netip.Addr) error {
 }
 
 func (p *ports) serve(l *net.TCPListener, number uint16) {
-	p.wg.Go(func() { acceptLoop(l, p.log, func(c *net.TCPConn) { p.accept(c, number) }) })
+	p.wg.Go(func() {
+		acceptLoop(l, p.log, func(c *net.TCPConn) {
+			_ = dropFilter(c) // fails only when the client has gone
+			p.accept(c, number)
+		})
+	})
 }
 
 // close closes every port and waits for the accept loops.

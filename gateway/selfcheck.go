@@ -58,7 +58,7 @@ func throughTunnel(ctx context.Context, node netip.Addr, engine *relay.Engine) e
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() { echoOnce(vm, deadline) })
-	parts.Go(func() { relayOnce(ctx, door, vm.Addr(), engine) })
+	parts.Go(func() { relayOnce(ctx, node, door, vm.Addr(), engine) })
 	return thereAndBack(ctx, node, door.Addr())
 }
 
@@ -72,17 +72,12 @@ func echoOnce(l *net.TCPListener, deadline time.Time) {
 	_, _ = io.Copy(c, c)        // what is lost shows at the other end
 }
 
-func relayOnce(ctx context.Context, door *net.TCPListener, vm net.Addr, engine *relay.Engine) {
+func relayOnce(ctx context.Context, node netip.Addr, door *net.TCPListener, vm net.Addr, engine *relay.Engine) {
 	client, err := door.AcceptTCP()
 	if err != nil {
 		return
 	}
-	to, err := netip.ParseAddrPort(vm.String())
-	if err != nil {
-		relay.Reset(client)
-		return
-	}
-	leg, err := dialTCP(ctx, to, Timeouts{Dial: selfCheckTime})
+	leg, err := dialAs(ctx, node, vm)
 	if err != nil {
 		relay.Reset(client)
 		return
@@ -95,8 +90,7 @@ func relayOnce(ctx context.Context, door *net.TCPListener, vm net.Addr, engine *
 }
 
 func thereAndBack(ctx context.Context, node netip.Addr, door net.Addr) error {
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(node, 0))}
-	c, err := d.DialContext(ctx, "tcp", door.String())
+	c, err := dialAs(ctx, node, door)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -115,4 +109,17 @@ func thereAndBack(ctx context.Context, node netip.Addr, door net.Addr) error {
 		return errors.New("other bytes came back than were sent")
 	}
 	return nil
+}
+
+// dialAs connects from the node's own address. The system would choose
+// another one when node is not the first of its interface, and the filters of
+// both listeners let the node alone in.
+func dialAs(ctx context.Context, node netip.Addr, to net.Addr) (*net.TCPConn, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(node, 0))}
+	d.SetMultipathTCP(false)
+	c, err := d.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
 }

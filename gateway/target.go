@@ -112,6 +112,16 @@ type target struct {
 	addrs []netip.AddrPort // at least one
 }
 
+// checkedBy returns nil when a tunnel to every address of t may be opened.
+func (t target) checkedBy(p *policy) error {
+	for _, a := range t.addrs {
+		if err := p.check(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // resolveTarget finds the addresses of host and checks every one of them.
 func (g *Gateway) resolveTarget(ctx context.Context, host string, port uint16) (target, error) {
 	p := g.policy.Load()
@@ -124,11 +134,10 @@ func (g *Gateway) resolveTarget(ctx context.Context, host string, port uint16) (
 	}
 	t := target{host: strings.ToLower(host), port: port}
 	for _, a := range addrs {
-		ap := netip.AddrPortFrom(plain(a), port)
-		if err := p.check(ap); err != nil {
-			return target{}, err
-		}
-		t.addrs = append(t.addrs, ap)
+		t.addrs = append(t.addrs, netip.AddrPortFrom(plain(a), port))
+	}
+	if err := t.checkedBy(p); err != nil {
+		return target{}, err
 	}
 	if literal, err := netip.ParseAddr(host); err == nil {
 		t.host = plain(literal).String()

@@ -19,6 +19,8 @@ nft                    nftables
 curl                   curl
 Xvfb                   xvfb
 xwininfo               x11-utils
+xsetroot               x11-xserver-utils
+python3                python3
 '
 
 missing_packages() {

@@ -1,0 +1,183 @@
+package gateway
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// openPort is a port of ports for the given clients; what it accepts is told.
+func openPort(t testing.TB, addr netip.AddrPort, clients ...string) (p *ports, accepted chan *net.TCPConn) {
+	t.Helper()
+	accepted = make(chan *net.TCPConn, 16)
+	p = newPorts(func(c *net.TCPConn, _ uint16) { accepted <- c }, silent())
+	t.Cleanup(func() {
+		p.close()
+		close(accepted)
+		for c := range accepted {
+			c.Close()
+		}
+	})
+	if err := p.rebind([]netip.Addr{addr.Addr()}, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range clients {
+		if err := p.allow(addr.Port(), netip.MustParseAddr(c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p, accepted
+}
+
+// shut checks that a client gets no connection at all.
+func shut(t testing.TB, client string, to netip.AddrPort) {
+	t.Helper()
+	if c, err := dialFrom(client, to, 50*time.Millisecond); err == nil {
+		c.Close()
+		t.Errorf("%s got a connection, want silence or a refusal", client)
+	}
+}
+
+// through checks that a client gets one.
+func through(t testing.TB, client string, to netip.AddrPort) {
+	t.Helper()
+	c, err := dialFrom(client, to, patience)
+	if err != nil {
+		t.Errorf("%s got no connection: %v", client, err)
+		return
+	}
+	c.Close()
+}
+
+func TestFilterLetsItsClientsThrough(t *testing.T) {
+	for _, n := range []int{1, 2, blockMax, blockMax + 1, 3*blockMax - 1} {
+		t.Run(fmt.Sprint(n, " clients"), func(t *testing.T) {
+			addr := netip.AddrPortFrom(loopbackOf(t), 21000)
+			var clients []string
+			for i := range n {
+				clients = append(clients, fmt.Sprintf("127.3.%d.%d", i/200, 1+i%200))
+			}
+			openPort(t, addr, clients...)
+			for _, i := range []int{0, n / 2, n - 1} {
+				through(t, clients[i], addr)
+			}
+			shut(t, "127.0.0.1", addr)
+			shut(t, "127.3.200.1", addr)
+		})
+	}
+}
+
+func TestFilterFollowsItsClients(t *testing.T) {
+	addr := netip.AddrPortFrom(loopbackOf(t), 21000)
+	p, _ := openPort(t, addr, "127.0.0.5", "127.0.0.6", "127.0.0.5")
+	at := func(client string) slot { return slot{netip.MustParseAddr(client), addr.Port()} }
+	p.revoke(at("127.0.0.6"))
+	shut(t, "127.0.0.6", addr)
+	through(t, "127.0.0.5", addr)
+	p.revoke(at("127.0.0.5"))
+	through(t, "127.0.0.5", addr) // it was allowed twice
+	p.revoke(at("127.0.0.7"))     // it never was
+	p.revoke(at("127.0.0.5"))
+	shut(t, "127.0.0.5", addr)
+	if !bindable(addr) {
+		t.Error("the port is still bound with nobody allowed")
+	}
+}
+
+// An accepted connection would run the filter on every packet.
+func TestFilterStaysWithTheListener(t *testing.T) {
+	addr := netip.AddrPortFrom(loopbackOf(t), 21000)
+	_, accepted := openPort(t, addr, "127.0.0.5")
+	c, err := dialFrom("127.0.0.5", addr, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	here := <-accepted
+	defer here.Close()
+	if n := filterLength(t, here); n != 0 {
+		t.Errorf("got a filter of %d instructions on a connection, want none", n)
+	}
+	if _, err := io.WriteString(c, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(here, make([]byte, 5)); err != nil {
+		t.Error(err)
+	}
+}
+
+// filterLength asks the kernel for the number of instructions; a length of
+// zero passed in asks for that alone.
+func filterLength(t testing.TB, c *net.TCPConn) int {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := onSocket(raw, func(fd int) error {
+		var err error
+		n, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_GET_FILTER)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestFilterOfTooManyLetsAllComeToAccept(t *testing.T) {
+	local := netip.MustParseAddr("127.0.0.1")
+	l, err := listen(netip.AddrPortFrom(local, 0), false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var clients []netip.Addr
+	for i := range filterMax + 10 {
+		clients = append(clients, crowd(i))
+	}
+	if err := filterListener(l, local, clients); err != nil {
+		t.Fatal(err)
+	}
+	to := l.Addr().(*net.TCPAddr).AddrPort()
+	through(t, "127.0.0.5", to)
+	if err := filterListener(l, local, clients[:10]); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, "127.0.0.5", to)
+}
+
+// Programs of every size must be ones the assembler takes: a jump has a byte.
+func TestFilterProgramsAssemble(t *testing.T) {
+	four, six := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")
+	var mixed []netip.Addr
+	for i := range 600 {
+		mixed = append(mixed, crowd(i), netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i), 14: byte(i >> 8)}))
+	}
+	for n := 0; n <= len(mixed); n += 7 {
+		for _, local := range []netip.Addr{four, six} {
+			if _, err := bpf.Assemble(filterProgram(local, mixed[:n])); err != nil {
+				t.Fatalf("%d clients on %s: %v", n, local, err)
+			}
+		}
+	}
+}
+
+func TestFilterIPv6(t *testing.T) {
+	one := netip.MustParseAddr("::1")
+	if !bindable(netip.AddrPortFrom(one, 0)) {
+		t.Skip("no IPv6 on this machine's loopback")
+	}
+	first, _ := freeRange(t, one, 1)
+	addr := netip.AddrPortFrom(one, first)
+	p, _ := openPort(t, addr, "2001:db8::1", "::1", "2001:db8::2", "::2")
+	through(t, "::1", addr)
+	p.revoke(slot{one, first})
+	shut(t, "::1", addr)
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vdi-gateway/api"
+	"vdi-gateway/gateway"
+	"vdi-gateway/settingsdb"
+)
+
+// planSettings is a document of two nodes in which every number is another one.
+func planSettings() settingsdb.Settings {
+	s := settingsdb.Default()
+	s.InternalAddrs = []string{"10.0.0.1", "10.0.0.2"}
+	s.APIKey, s.CLIKey = "key-of-dispatchers", "key-of-clients"
+	s.APIPort, s.PortRangeStart, s.PortRangeStop = 8001, 6001, 6099
+	s.ServicePort, s.ServiceBackendPort = 444, 4301
+	s.DispAddrs, s.DispPort = []string{"10.9.0.1", "dispatcher.example"}, 4201
+	s.Limits = settingsdb.Limits{MaxConnections: 11, MaxPerClient: 12, OpenPerClientPerS: 13}
+	s.Timeouts = settingsdb.Timeouts{
+		GrantS: 21, DialMS: 22, IdleS: 23, HalfCloseS: 24, KeepaliveS: 25, UserTimeoutMS: 26, SessionMaxS: 27,
+	}
+	s.Targets = settingsdb.Targets{
+		Allow: []settingsdb.Target{{CIDR: "10.1.0.0/16"}, {CIDR: "fd00::/8", Ports: []string{"22", "80-81"}}, {CIDR: "10.2.0.0/16", Ports: []string{}}},
+		Ports: []string{"3389", "5900-5999"}, RequireTicket: true,
+	}
+	s.Console.PingS = 31
+	return s
+}
+
+// planned is the plan of planSettings for 10.0.0.2 alone.
+func planned() plan {
+	node := netip.MustParseAddr("10.0.0.2")
+	return plan{
+		gateway: gateway.Config{
+			Enabled: true, Node: node, Listen: []netip.Addr{node}, PublicAddr: "10.0.0.2",
+			PortStart: 6001, PortStop: 6099,
+			Limits: gateway.Limits{Connections: 11, PerClient: 12, OpenPerSecond: 13},
+			Timeouts: gateway.Timeouts{
+				Grant: 21 * time.Second, Dial: 22 * time.Millisecond, Idle: 23 * time.Second, HalfClose: 24 * time.Second,
+				Keepalive: 25 * time.Second, UserTimeout: 26 * time.Millisecond, SessionMax: 27 * time.Second,
+			},
+			Targets: gateway.Targets{
+				Allow: []gateway.Target{
+					{Prefix: netip.MustParsePrefix("10.1.0.0/16")},
+					{Prefix: netip.MustParsePrefix("fd00::/8"), Ports: []gateway.PortRange{{First: 22, Last: 22}, {First: 80, Last: 81}}},
+					{Prefix: netip.MustParsePrefix("10.2.0.0/16"), Ports: []gateway.PortRange{}},
+				},
+				Ports:         []gateway.PortRange{{First: 3389, Last: 3389}, {First: 5900, Last: 5999}},
+				RequireTicket: true,
+				Refused:       []string{"10.0.0.1", "10.0.0.2", "10.9.0.1", "dispatcher.example"},
+			},
+			Service: gateway.Service{
+				Listen:      netip.MustParseAddrPort("10.0.0.2:444"),
+				Dispatchers: []string{"10.9.0.1:4201", "dispatcher.example:4201"},
+			},
+		},
+		api: api.Config{
+			Listen: []netip.AddrPort{netip.MustParseAddrPort("[::]:8001")}, APIKey: "key-of-dispatchers", ClientKey: "key-of-clients",
+			Node: node, PingInterval: 31 * time.Second, Compression: true,
+		},
+	}
+}
+
+func TestPlan(t *testing.T) {
+	listen := func(texts ...string) []netip.AddrPort {
+		list := make([]netip.AddrPort, 0, len(texts))
+		for _, text := range texts {
+			list = append(list, netip.MustParseAddrPort(text))
+		}
+		return list
+	}
+	for _, tt := range []struct {
+		name   string
+		node   string // "": 10.0.0.2; "none": this host is no node
+		change func(*settingsdb.Settings)
+		want   func(*plan)
+	}{
+		{"every key", "", func(*settingsdb.Settings) {}, func(*plan) {}},
+		{"disabled", "", func(s *settingsdb.Settings) { s.IsEnabled = false }, func(p *plan) { p.gateway.Enabled = false }},
+		{"no compression", "", func(s *settingsdb.Settings) { s.Compression = false }, func(p *plan) { p.api.Compression = false }},
+		{"public_addr is told to clients and refused as target", "",
+			func(s *settingsdb.Settings) { s.PublicAddr = "vdi.example.com" },
+			func(p *plan) {
+				p.gateway.PublicAddr = "vdi.example.com"
+				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "vdi.example.com", "10.9.0.1", "dispatcher.example"}
+			}},
+		{"virtual_addr is listened on before it arrives, and the service moves behind the balancer", "",
+			func(s *settingsdb.Settings) { s.VirtualAddr = "10.0.0.100" },
+			func(p *plan) {
+				p.gateway.PublicAddr, p.gateway.Freebind = "10.0.0.100", true
+				p.gateway.Listen = addrs("10.0.0.2", "10.0.0.100")
+				p.gateway.Service.Listen = netip.MustParseAddrPort("10.0.0.2:4301")
+				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "10.0.0.100", "10.9.0.1", "dispatcher.example"}
+			}},
+		{"public_addr goes before virtual_addr", "",
+			func(s *settingsdb.Settings) { s.VirtualAddr, s.PublicAddr = "::ffff:10.0.0.100", "203.0.113.1" },
+			func(p *plan) {
+				p.gateway.PublicAddr, p.gateway.Freebind = "203.0.113.1", true
+				p.gateway.Listen = addrs("10.0.0.2", "10.0.0.100")
+				p.gateway.Service.Listen = netip.MustParseAddrPort("10.0.0.2:4301")
+				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "::ffff:10.0.0.100", "203.0.113.1", "10.9.0.1", "dispatcher.example"}
+			}},
+		{"listen_ip alone is the only address of the API", "",
+			func(s *settingsdb.Settings) { s.ListenIP = "10.5.5.5" },
+			func(p *plan) { p.api.Listen = listen("10.5.5.5:8001") }},
+		{"listen_ip 0.0.0.0", "",
+			func(s *settingsdb.Settings) { s.ListenIP = "0.0.0.0" },
+			func(p *plan) { p.api.Listen = listen("0.0.0.0:8001") }},
+		{"listen_ip of the node goes before the common one", "",
+			func(s *settingsdb.Settings) {
+				s.ListenIP = "10.5.5.5"
+				s.Nodes = map[string]settingsdb.NodeSettings{"10.0.0.1": {ListenIP: "10.6.6.6"}, "10.0.0.2": {ListenIP: "10.7.7.7"}}
+			},
+			func(p *plan) { p.api.Listen = listen("10.7.7.7:8001") }},
+		{"listen_ip of another node does not count", "",
+			func(s *settingsdb.Settings) {
+				s.Nodes = map[string]settingsdb.NodeSettings{"10.0.0.1": {ListenIP: "10.6.6.6"}}
+			}, func(*plan) {}},
+		{"no dispatchers", "",
+			func(s *settingsdb.Settings) { s.DispAddrs = nil },
+			func(p *plan) {
+				p.gateway.Service.Dispatchers = nil
+				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2"}
+			}},
+		{"a dispatcher with IPv6", "",
+			func(s *settingsdb.Settings) { s.DispAddrs = []string{"fd00::5"} },
+			func(p *plan) {
+				p.gateway.Service.Dispatchers = []string{"[fd00::5]:4201"}
+				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "fd00::5"}
+			}},
+		{"0 is never and no limit", "",
+			func(s *settingsdb.Settings) {
+				s.Timeouts, s.Limits, s.Console.PingS = settingsdb.Timeouts{}, settingsdb.Limits{}, 0
+			},
+			func(p *plan) {
+				p.gateway.Timeouts, p.gateway.Limits, p.api.PingInterval = gateway.Timeouts{}, gateway.Limits{}, 0
+			}},
+		{"no ticket required", "",
+			func(s *settingsdb.Settings) { s.Targets.RequireTicket = false },
+			func(p *plan) { p.gateway.Targets.RequireTicket = false }},
+		{"the greatest ports", "",
+			func(s *settingsdb.Settings) { s.APIPort, s.PortRangeStart, s.PortRangeStop = 65535, 65533, 65534 },
+			func(p *plan) {
+				p.api.Listen = listen("[::]:65535")
+				p.gateway.PortStart, p.gateway.PortStop = 65533, 65534
+			}},
+		{"a host that is no node serves the API alone", "none",
+			func(*settingsdb.Settings) {},
+			func(p *plan) {
+				p.gateway.Enabled, p.gateway.Node, p.gateway.Listen, p.gateway.PublicAddr = false, netip.Addr{}, nil, ""
+				p.gateway.Service, p.api.Node = gateway.Service{}, netip.Addr{}
+			}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, want, node := planSettings(), planned(), netip.MustParseAddr("10.0.0.2")
+			if tt.node == "none" {
+				node = netip.Addr{}
+			}
+			tt.change(&s)
+			tt.want(&want)
+			same := cmp.Options{cmp.AllowUnexported(plan{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+				cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })}
+			if diff := cmp.Diff(want, newPlan(s, node), same); diff != "" {
+				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Where the API listens on a loopback and in a cluster.
+func TestAPIAddrs(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		internal []string
+		node     string
+		listenIP string
+		virtual  string
+		want     []netip.Addr
+	}{
+		{"alone on a loopback", []string{"127.0.0.1"}, "127.0.0.1", "", "", addrs("::")},
+		{"several on one loopback", []string{"127.0.0.1", "127.0.0.2"}, "127.0.0.2", "", "", addrs("127.0.0.2")},
+		{"several on one loopback, listen_ip set", []string{"127.0.0.1", "127.0.0.2"}, "127.0.0.2", "127.0.0.9", "", addrs("127.0.0.9")},
+		{"in a cluster listen_ip is in addition", []string{"10.0.0.1", "10.0.0.2"}, "10.0.0.2", "10.5.5.5", "10.0.0.9", addrs("10.5.5.5", "10.0.0.2")},
+		{"in a cluster listen_ip is the node's own", []string{"10.0.0.1", "10.0.0.2"}, "10.0.0.2", "10.0.0.2", "10.0.0.9", addrs("10.0.0.2")},
+		{"in a cluster listen_ip is the wildcard", []string{"10.0.0.1", "10.0.0.2"}, "10.0.0.2", "::", "10.0.0.9", addrs("::")},
+		{"no node of the cluster", []string{"10.0.0.1", "10.0.0.2"}, "", "10.5.5.5", "10.0.0.9", addrs("10.5.5.5")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := settingsdb.Default()
+			s.InternalAddrs, s.ListenIP, s.VirtualAddr = tt.internal, tt.listenIP, tt.virtual
+			var node netip.Addr
+			if tt.node != "" {
+				node = netip.MustParseAddr(tt.node)
+			}
+			same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+			if diff := cmp.Diff(tt.want, apiAddrs(s, node), same); diff != "" {
+				t.Errorf("addresses (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The pattern is a tile of two colours that looks the same neither turned nor
+// mirrored nor moved, so that a picture shows when anything went astray.
+const tileWidth, tileHeight = 16, 12
+
+func tile() [tileHeight]uint16 {
+	return [tileHeight]uint16{
+		0x8001, 0x0003, 0x5507, 0xaa0f, 0x1111, 0x2222, 0x007f, 0x0ff0, 0x3c00, 0x7e18, 0x0180, 0xfffe,
+	}
+}
+
+// writePattern writes the tile as an X bitmap, lowest bit left.
+func writePattern(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "#define t_width %d\n#define t_height %d\nstatic char t_bits[] = {\n", tileWidth, tileHeight)
+	for _, row := range tile() {
+		fmt.Fprintf(&b, "0x%02x, 0x%02x,\n", row&0xff, row>>8)
+	}
+	b.WriteString("};\n")
+	file := filepath.Join(t.TempDir(), "tile.xbm")
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// patternAt is the colour that was drawn at a place.
+func patternAt(x, y int) color.RGBA {
+	if tile()[y%tileHeight]>>(x%tileWidth)&1 == 1 {
+		return color.RGBA{0xff, 0x80, 0x40, 0xff}
+	}
+	return color.RGBA{0x00, 0x40, 0xc0, 0xff}
+}
+
+// exact is the distance of colours when none is lost.
+const exact = 0
+
+// wantPattern compares every pixel with what was drawn; a channel may be off
+// by slack.
+func wantPattern(t *testing.T, img image.Image, d desktop, slack int) {
+	t.Helper()
+	if got, want := img.Bounds(), image.Rect(0, 0, d.width, d.height); got != want {
+		t.Fatalf("picture: got %v, want %v", got, want)
+	}
+	wrong := 0
+	for y := range d.height {
+		for x := range d.width {
+			got, want := color.RGBAModel.Convert(img.At(x, y)).(color.RGBA), patternAt(x, y)
+			if far(got.R, want.R, slack) || far(got.G, want.G, slack) || far(got.B, want.B, slack) {
+				if wrong++; wrong <= 3 {
+					t.Errorf("pixel %d,%d: got %v, want %v", x, y, got, want)
+				}
+			}
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("got %d wrong pixels of %d, want none", wrong, d.width*d.height)
+	}
+}
+
+func far(a, b uint8, slack int) bool { return max(int(a)-int(b), int(b)-int(a)) > slack }

@@ -15,18 +15,18 @@ const noSlot = -1
 // flow is a pair of two TCP sockets on a loop. It holds two descriptors and no
 // goroutine, buffer or pipe while it idles.
 type flow struct {
-	engine  *Engine
-	loop    *loop
-	opt     Options
-	started time.Time
-	last    atomic.Int64 // unix nanoseconds of the last byte
+	engine *Engine
+	loop   *loop
+	opt    Options
+	last   atomic.Int64 // unix nanoseconds of the last byte
 
 	// The loop's goroutine owns these.
 	slot       int32
 	gen        int32
 	client, vm socket
 	up, down   stream
-	queued     bool // waits for its next turn
+	dialling   *dialling // nil once it is joined
+	queued     bool      // waits for its next turn
 	closed     bool
 	half       Reason // whose end of stream came first
 	moved      int64  // bytes both ways when last looked at, while half-closed
@@ -37,12 +37,12 @@ type flow struct {
 }
 
 func newFlow(e *Engine, l *loop, client, vm int, opt Options) *flow {
-	f := &flow{engine: e, loop: l, slot: noSlot, opt: opt, started: time.Now()}
+	f := &flow{engine: e, loop: l, slot: noSlot, opt: opt}
 	f.client = socket{fd: client, writable: true}
 	f.vm = socket{fd: vm, writable: true}
 	f.up.in, f.up.out = &f.client, &f.vm
 	f.down.in, f.down.out = &f.vm, &f.client
-	f.last.Store(f.started.UnixNano())
+	f.last.Store(time.Now().UnixNano())
 	return f
 }
 
@@ -76,7 +76,7 @@ func (f *flow) serve(l *loop) (more bool) {
 	}
 	f.noteEnds(l)
 	if f.up.done && f.down.done {
-		f.end(l, f.half)
+		f.end(l, Result{Reason: f.half})
 		return false
 	}
 	return upMore || downMore
@@ -105,7 +105,7 @@ func (f *flow) fail(l *loop, bad *fault, in, out Reason) {
 	if bad.errno == unix.ETIMEDOUT || bad.errno == unix.EHOSTUNREACH || bad.errno == unix.ENETUNREACH {
 		why = KeepaliveTimeout
 	}
-	f.end(l, why)
+	f.end(l, Result{Reason: why})
 }
 
 // hangUp looks at an error of a socket that nobody reads any more.
@@ -126,20 +126,26 @@ func (f *flow) hangUp(l *loop, s *socket, events uint32) bool {
 }
 
 // end closes both sockets, takes the flow out of its loop and tells its owner.
-func (f *flow) end(l *loop, why Reason) {
+func (f *flow) end(l *loop, res Result) {
 	if f.closed {
 		return
 	}
 	f.closed = true
+	if f.dialling != nil && res.Err == nil {
+		res.Err = ErrKilled
+	}
 	f.mu.Lock()
 	f.gone = true
 	_ = unix.Close(f.client.fd) // nothing can be done about a failing close
-	_ = unix.Close(f.vm.fd)
+	if f.vm.fd >= 0 {
+		_ = unix.Close(f.vm.fd)
+	}
 	f.mu.Unlock()
 	f.up.drop(l)
 	f.down.drop(l)
 	l.forget(f)
-	f.engine.left(f, Result{Up: f.up.count.Load(), Down: f.down.count.Load(), Reason: why})
+	res.Up, res.Down = f.up.count.Load(), f.down.count.Load()
+	f.engine.left(f, res)
 }
 
 // drop lets go what a stream still holds.
@@ -166,13 +172,11 @@ func (f *flow) silentTooLong(now time.Time) bool {
 // Kill ends the flow at once with the given reason: both legs are reset.
 func (f *flow) Kill(why Reason) {
 	f.loop.post(func(l *loop) {
-		if f.closed {
-			return
+		if !f.closed {
+			abrupt(f.client.fd)
+			abrupt(f.vm.fd)
+			f.end(l, Result{Reason: why})
 		}
-		linger := unix.Linger{Onoff: 1}
-		_ = unix.SetsockoptLinger(f.client.fd, unix.SOL_SOCKET, unix.SO_LINGER, &linger) // without it the close is only less abrupt
-		_ = unix.SetsockoptLinger(f.vm.fd, unix.SOL_SOCKET, unix.SO_LINGER, &linger)
-		f.end(l, why)
 	})
 }
 

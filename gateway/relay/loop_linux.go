@@ -13,13 +13,16 @@ import (
 const (
 	// eventsMax is how many events one wait takes.
 	eventsMax = 256
-	// wakeSlot is the slot number of a loop's own event descriptor.
+	// wakeSlot stands for a loop's own event descriptor in place of a slot,
+	// doorSlot for a door, whose id is beside it.
 	wakeSlot = -1
+	doorSlot = -2
 )
 
 // loop is one epoll instance and the goroutine that serves it. All that belongs
 // to its flows is touched by that goroutine alone; others post commands.
 type loop struct {
+	all       *loops
 	ep, event int // descriptors
 	buf       []byte
 	pipes     pipePool
@@ -27,8 +30,11 @@ type loop struct {
 	flows     []*flow   // by slot; nil is free
 	free      []int32
 	gens      []int32
-	ready     []*flow // have more to move
-	halves    map[*flow]struct{}
+	ready     []*flow            // have more to move
+	halves    map[*flow]struct{} // one side has finished sending
+	dials     map[*flow]struct{} // the VM has not answered yet
+	paused    []*door
+	pausedAt  time.Time
 	stopping  bool
 
 	mu       sync.Mutex
@@ -37,7 +43,7 @@ type loop struct {
 	closed   bool
 }
 
-func newLoop() (*loop, error) {
+func newLoop(all *loops) (*loop, error) {
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -47,7 +53,7 @@ func newLoop() (*loop, error) {
 		_ = unix.Close(ep) // it was never used
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	l := &loop{ep: ep, event: event, buf: make([]byte, readSize), halves: map[*flow]struct{}{}, now: time.Now()}
+	l := &loop{all: all, ep: ep, event: event, buf: make([]byte, readSize), halves: map[*flow]struct{}{}, dials: map[*flow]struct{}{}, now: time.Now()}
 	wake := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeSlot}
 	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, event, &wake); err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -84,7 +90,7 @@ func (l *loop) run(ctx context.Context) {
 		}
 		l.obey()
 		l.takeTurns()
-		if l.now.Sub(swept) >= sweepEvery {
+		if l.now.Sub(swept) >= dialEvery {
 			swept = l.now
 			l.sweep()
 		}
@@ -95,12 +101,14 @@ func (l *loop) run(ctx context.Context) {
 }
 
 // wait blocks until something happens, or not at all while flows have more to
-// move. Half-closed flows have it wake up to look at the clock.
+// move. Where time matters it wakes up to look at the clock.
 func (l *loop) wait(events []unix.EpollEvent) int {
 	timeout := -1
 	switch {
 	case len(l.ready) > 0:
 		timeout = 0
+	case len(l.dials)+len(l.paused) > 0:
+		timeout = int(dialEvery.Milliseconds())
 	case len(l.halves) > 0:
 		timeout = int(sweepEvery.Milliseconds())
 	}
@@ -112,23 +120,32 @@ func (l *loop) wait(events []unix.EpollEvent) int {
 }
 
 func (l *loop) dispatch(e unix.EpollEvent) {
-	if e.Fd == wakeSlot {
+	switch e.Fd {
+	case wakeSlot:
 		var b [8]byte
 		_, _ = unix.Read(l.event, b[:]) // resets it; obey does the work
-		return
+	case doorSlot:
+		if d := l.all.door(e.Pad); d != nil {
+			l.accept(d)
+		}
+	default:
+		if f := l.flows[e.Fd>>1]; f != nil && f.gen == e.Pad { // else it ended in this round
+			l.rouse(f, e)
+		}
 	}
-	vm := e.Fd&1 == 1
-	slot := e.Fd >> 1
-	f := l.flows[slot]
-	if f == nil || f.gen != e.Pad {
-		return // it ended earlier in this round
-	}
+}
+
+// rouse has a flow look at one of its sockets.
+func (l *loop) rouse(f *flow, e unix.EpollEvent) {
 	s := &f.client
-	if vm {
+	if e.Fd&1 == 1 {
 		s = &f.vm
 	}
 	s.wake(e.Events)
-	if !f.hangUp(l, s, e.Events) {
+	switch {
+	case f.dialling != nil:
+		f.answered(l)
+	case !f.hangUp(l, s, e.Events):
 		l.queue(f)
 	}
 }
@@ -165,24 +182,26 @@ func (l *loop) obey() {
 	}
 }
 
-// adopt starts serving a flow.
+// adopt starts serving a flow whose sockets are both connected.
 func (l *loop) adopt(f *flow) {
-	if l.stopping {
-		f.end(l, Shutdown)
+	l.enter(f)
+	if l.stopping || l.watch(f, &f.client) != nil || l.watch(f, &f.vm) != nil {
+		f.end(l, Result{Reason: Shutdown})
 		return
 	}
-	l.enter(f)
-	for side, s := range []*socket{&f.client, &f.vm} {
-		e := unix.EpollEvent{
-			Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
-			Fd:     f.slot<<1 | int32(side), Pad: f.gen,
-		}
-		if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, s.fd, &e); err != nil {
-			f.end(l, Shutdown)
-			return
-		}
-	}
 	l.queue(f)
+}
+
+// watch has the kernel tell of every change of a flow's socket.
+func (l *loop) watch(f *flow, s *socket) error {
+	e := unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
+		Fd:     f.slot << 1, Pad: f.gen,
+	}
+	if s == &f.vm {
+		e.Fd |= 1
+	}
+	return unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, s.fd, &e)
 }
 
 func (l *loop) enter(f *flow) {
@@ -205,12 +224,16 @@ func (l *loop) forget(f *flow) {
 	l.flows[f.slot] = nil
 	l.free = append(l.free, f.slot)
 	delete(l.halves, f)
+	delete(l.dials, f)
 }
 
+// sweep does what the clock asks for.
 func (l *loop) sweep() {
+	l.sweepDials()
+	l.resumeDoors()
 	for f := range l.halves {
 		if f.silentTooLong(l.now) {
-			f.end(l, f.half)
+			f.end(l, Result{Reason: f.half})
 		}
 	}
 }

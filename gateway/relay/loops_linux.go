@@ -21,12 +21,41 @@ type loops struct {
 	all  []*loop // none when epoll cannot be had: everything is copied then
 	turn atomic.Uint32
 	live atomic.Int64
+
+	mu     sync.RWMutex
+	doors  map[int32]*door
+	nextID int32
+}
+
+func (ls *loops) addDoor(d *door) int32 {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.doors == nil {
+		ls.doors = map[int32]*door{}
+	}
+	for ls.nextID++; ls.doors[ls.nextID] != nil; ls.nextID++ {
+	}
+	ls.doors[ls.nextID] = d
+	return ls.nextID
+}
+
+func (ls *loops) removeDoor(id int32) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.doors, id)
+}
+
+// door is nil when it was closed meanwhile.
+func (ls *loops) door(id int32) *door {
+	ls.mu.RLock()
+	defer ls.mu.RUnlock()
+	return ls.doors[id]
 }
 
 func (ls *loops) open() []*loop {
 	ls.once.Do(func() {
 		for range min(runtime.GOMAXPROCS(0), loopsMax) {
-			l, err := newLoop()
+			l, err := newLoop(ls)
 			if err != nil {
 				return
 			}
@@ -61,7 +90,7 @@ func (ls *loops) killAll() {
 			l.stopping = true
 			for _, f := range l.flows {
 				if f != nil {
-					f.end(l, Shutdown)
+					f.end(l, Result{Reason: Shutdown})
 				}
 			}
 		})
@@ -92,20 +121,16 @@ func (e *Engine) joinFlow(client, vm net.Conn, opt Options) (Pair, bool) {
 	e.wg.Add(1)
 	e.loops.live.Add(1)
 	if !l.post(func(l *loop) { l.adopt(f) }) {
-		f.end(l, Shutdown)
+		f.end(l, Result{Reason: Shutdown})
 	}
 	return f, true
 }
 
-// left tells the owner of an ended flow, off the loop, since owners may block.
+// left tells the owner of an ended flow, on its loop.
 func (e *Engine) left(f *flow, res Result) {
 	e.loops.live.Add(-1)
-	if f.opt.OnEnd == nil {
-		e.wg.Done()
-		return
-	}
-	go func() {
-		defer e.wg.Done()
+	if f.opt.OnEnd != nil {
 		f.opt.OnEnd(res)
-	}()
+	}
+	e.wg.Done()
 }

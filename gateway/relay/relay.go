@@ -16,6 +16,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -30,8 +31,9 @@ type Options struct {
 	// HalfClose ends a pair that moved no byte for this long after one side
 	// finished sending. 0: never.
 	HalfClose time.Duration
-	// OnEnd is called once, on a goroutine of the engine, after both legs
-	// are closed. It may be nil.
+	// OnEnd is called once, on a goroutine of the engine that moves bytes of
+	// others too, after both legs are closed. It must not block and may be
+	// nil.
 	OnEnd func(Result)
 }
 
@@ -39,7 +41,11 @@ type Options struct {
 type Result struct {
 	Up, Down int64 // bytes: client to VM, VM to client
 	Reason   Reason
+	Err      error // why a Call's VM was not reached; nil when it was
 }
+
+// ErrKilled is the Err of a Call that was killed before its VM was reached.
+var ErrKilled = errors.New("killed before the VM answered")
 
 // Pair is a client and a VM joined by an engine.
 type Pair interface {

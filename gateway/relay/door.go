@@ -1,0 +1,47 @@
+package relay
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Door is a listening socket of an engine.
+type Door interface {
+	// Addr is the address it listens on.
+	Addr() netip.AddrPort
+	// Control calls do with the socket's descriptor, unless it is closed.
+	Control(do func(fd int) error) error
+	// Close stops listening at once: the address is free when it returns.
+	// Pairs that came in stay.
+	Close()
+}
+
+// DoorOptions say how to listen and what to do with who comes in. None of the
+// funcs may block: they are called on the goroutines that move bytes.
+type DoorOptions struct {
+	// Setup prepares the socket before it is bound; it may be nil.
+	Setup func(fd int) error
+	// Knock decides about a client. nil refuses it with a reset; its pair is
+	// only a name then. Otherwise the call's VM is dialled and joined.
+	Knock func(client netip.AddrPort, p Pair) *Call
+	// Starved is told when descriptors run out; accepting pauses meanwhile.
+	Starved func(err error)
+}
+
+// Call is where a client of a door wants to go.
+type Call struct {
+	To      []netip.AddrPort // tried in turn
+	Timeout time.Duration    // for each of them; 0: the kernel's
+	// Setup prepares the socket to the VM; it may be nil.
+	Setup func(fd int) error
+	// Prelude is sent to the VM in front of the client's first byte.
+	Prelude []byte
+	Options
+	// Missed is told of every address that could not be reached; it may be
+	// nil.
+	Missed func(to netip.AddrPort, err error)
+	// Joined is called when the VM was reached, before any byte moves; it may
+	// be nil. OnEnd follows in any case, with Result.Err set when it was not
+	// called.
+	Joined func()
+}

@@ -1,0 +1,175 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// copiedDoor is a door whose pairs are copied by goroutines.
+type copiedDoor struct {
+	engine *Engine
+	opt    DoorOptions
+	l      *net.TCPListener
+}
+
+func (e *Engine) listenCopied(addr netip.AddrPort, opt DoorOptions) (Door, error) {
+	lc := net.ListenConfig{Control: controlOf(opt.Setup), KeepAlive: -1}
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(context.Background(), "tcp", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	d := &copiedDoor{engine: e, opt: opt, l: l.(*net.TCPListener)}
+	e.wg.Go(d.serve)
+	return d, nil
+}
+
+// controlOf makes what package net wants of a Setup.
+func controlOf(setup func(fd int) error) func(string, string, syscall.RawConn) error {
+	if setup == nil {
+		return nil
+	}
+	return func(_, _ string, raw syscall.RawConn) error { return onDescriptor(raw, setup) }
+}
+
+func onDescriptor(raw syscall.RawConn, do func(fd int) error) error {
+	var err error
+	if cerr := raw.Control(func(fd uintptr) { err = do(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// Addr is the address it listens on.
+func (d *copiedDoor) Addr() netip.AddrPort { return d.l.Addr().(*net.TCPAddr).AddrPort() }
+
+// Control calls do with the socket.
+func (d *copiedDoor) Control(do func(fd int) error) error {
+	raw, err := d.l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return onDescriptor(raw, do)
+}
+
+// Close stops listening.
+func (d *copiedDoor) Close() { _ = d.l.Close() } // closed already: just as well
+
+func (d *copiedDoor) serve() {
+	for {
+		c, err := d.l.AcceptTCP()
+		switch {
+		case err == nil:
+			d.receive(c)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			if d.opt.Starved != nil {
+				d.opt.Starved(err)
+			}
+			time.Sleep(acceptPause)
+		}
+	}
+}
+
+// acceptPause is how long accepting rests when descriptors have run out.
+const acceptPause = 100 * time.Millisecond
+
+func (d *copiedDoor) receive(c *net.TCPConn) {
+	a := &arrival{engine: d.engine, client: c}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	call := d.opt.Knock(c.RemoteAddr().(*net.TCPAddr).AddrPort(), a)
+	if call == nil {
+		a.cancel()
+		reset(c)
+		return
+	}
+	d.engine.wg.Go(func() { a.connect(call) })
+}
+
+// arrival is a client whose VM is being dialled, and the pair they become.
+type arrival struct {
+	engine *Engine
+	client *net.TCPConn
+	ctx    context.Context //nolint:containedctx // it is the dial's life
+	cancel context.CancelFunc
+
+	mu     sync.Mutex
+	pair   Pair   // nil until it is joined
+	reason Reason // of a kill before that
+}
+
+// Kill ends the dial, or the pair.
+func (a *arrival) Kill(why Reason) {
+	a.mu.Lock()
+	pair := a.pair
+	if pair == nil && a.reason == "" {
+		a.reason = why
+	}
+	a.mu.Unlock()
+	a.cancel()
+	if pair != nil {
+		pair.Kill(why)
+	}
+}
+
+// Stats are those of the pair, once there is one.
+func (a *arrival) Stats() Stats {
+	a.mu.Lock()
+	pair := a.pair
+	a.mu.Unlock()
+	if pair == nil {
+		return Stats{}
+	}
+	return pair.Stats()
+}
+
+func (a *arrival) connect(call *Call) {
+	defer a.cancel()
+	vm, err := call.dial(a.ctx)
+	if err == nil && len(call.Prelude) > 0 {
+		_, err = vm.Write(call.Prelude)
+	}
+	a.mu.Lock()
+	why := a.reason
+	if err == nil && why == "" {
+		if call.Joined != nil {
+			call.Joined()
+		}
+		a.pair = a.engine.joinCopied(a.client, vm, call.Options)
+		a.mu.Unlock()
+		return
+	}
+	a.mu.Unlock()
+	reset(a.client)
+	if vm != nil {
+		reset(vm)
+	}
+	if why != "" {
+		err = ErrKilled
+	}
+	if call.OnEnd != nil {
+		call.OnEnd(Result{Reason: why, Err: err})
+	}
+}
+
+func (c *Call) dial(ctx context.Context) (*net.TCPConn, error) {
+	err := errors.New("no address to dial")
+	for _, to := range c.To {
+		d := net.Dialer{Timeout: c.Timeout, KeepAlive: -1, Control: controlOf(c.Setup)}
+		d.SetMultipathTCP(false)
+		var vm net.Conn
+		if vm, err = d.DialContext(ctx, "tcp", to.String()); err == nil {
+			return vm.(*net.TCPConn), nil
+		}
+		if c.Missed != nil {
+			c.Missed(to, err)
+		}
+	}
+	return nil, err
+}

@@ -1,0 +1,207 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// backlog is asked for; net.core.somaxconn may allow less.
+	backlog = 4096
+	// acceptsMax is how many clients one wake-up takes, so that a flood does
+	// not stop the flows that are there.
+	acceptsMax = 64
+	// starvedPause is how long a door is left alone when descriptors run out.
+	starvedPause = 100 * time.Millisecond
+)
+
+// door is a listening socket that all loops accept from.
+type door struct {
+	engine *Engine
+	loops  []*loop
+	id     int32
+	opt    DoorOptions
+	addr   netip.AddrPort
+
+	mu sync.Mutex
+	fd int // -1: closed
+}
+
+// Listen opens a door on addr.
+func (e *Engine) Listen(addr netip.AddrPort, opt DoorOptions) (Door, error) {
+	all := e.loops.open()
+	if len(all) == 0 {
+		return e.listenCopied(addr, opt)
+	}
+	fd, err := listenSocket(addr, opt.Setup)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	d := &door{engine: e, loops: all, opt: opt, fd: fd, addr: boundAddr(fd, addr)}
+	d.id = e.loops.addDoor(d)
+	for _, l := range all {
+		if err := d.watch(l); err != nil {
+			d.Close()
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+	}
+	return d, nil
+}
+
+// watch has a loop told of clients; one loop at a time is woken for them.
+func (d *door) watch(l *loop) error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: doorSlot, Pad: d.id}
+	return unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, d.fd, &e)
+}
+
+func listenSocket(addr netip.AddrPort, setup func(int) error) (int, error) {
+	fd, err := unix.Socket(family(addr.Addr()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := prepareListener(fd, addr, setup); err != nil {
+		_ = unix.Close(fd) // it was never used
+		return -1, err
+	}
+	return fd, nil
+}
+
+func prepareListener(fd int, addr netip.AddrPort, setup func(int) error) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil { // accepted sockets inherit it
+		return err
+	}
+	if addr.Addr().Is6() {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return err
+		}
+	}
+	if setup != nil {
+		if err := setup(fd); err != nil {
+			return err
+		}
+	}
+	sa, err := sockaddr(addr)
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		return err
+	}
+	return unix.Listen(fd, backlog)
+}
+
+// Addr is the address it listens on.
+func (d *door) Addr() netip.AddrPort { return d.addr }
+
+// Control calls do with the socket.
+func (d *door) Control(do func(fd int) error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fd < 0 {
+		return net.ErrClosed
+	}
+	return do(d.fd)
+}
+
+// Close stops listening. No loop is in the middle of an accept then, since
+// that holds the lock as well.
+func (d *door) Close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fd < 0 {
+		return
+	}
+	d.engine.loops.removeDoor(d.id)
+	_ = unix.Close(d.fd) // that takes it out of every epoll instance, too
+	d.fd = -1
+}
+
+// accept takes in who waits.
+func (l *loop) accept(d *door) {
+	for range acceptsMax {
+		fd, client, err := d.take()
+		switch {
+		case err == nil:
+			l.receive(d, fd, client)
+		case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+			l.pauseDoor(d, err)
+			return
+		default: // EAGAIN: another loop was faster; or the door was closed
+			return
+		}
+	}
+}
+
+func (d *door) take() (int, netip.AddrPort, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fd < 0 {
+		return -1, netip.AddrPort{}, net.ErrClosed
+	}
+	fd, sa, err := unix.Accept4(d.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	if err != nil {
+		return -1, netip.AddrPort{}, err
+	}
+	return fd, addrPort(sa), nil
+}
+
+// pauseDoor leaves a door alone for a while: level-triggered, it would wake the
+// loop again and again for clients nobody can take in.
+func (l *loop) pauseDoor(d *door, err error) {
+	_ = d.Control(func(fd int) error { return unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, fd, nil) }) // closed: just as well
+	l.paused = append(l.paused, d)
+	l.pausedAt = l.now
+	if d.opt.Starved != nil {
+		d.opt.Starved(err)
+	}
+}
+
+func (l *loop) resumeDoors() {
+	if len(l.paused) == 0 || l.now.Sub(l.pausedAt) < starvedPause {
+		return
+	}
+	for _, d := range l.paused {
+		_ = d.Control(func(int) error { return d.watch(l) }) // closed: just as well
+	}
+	l.paused = nil
+}
+
+// receive asks where the client wants to go and starts dialling.
+func (l *loop) receive(d *door, fd int, client netip.AddrPort) {
+	f := newFlow(d.engine, l, fd, -1, Options{})
+	call := d.opt.Knock(client, f)
+	if call == nil {
+		resetSocket(fd)
+		return
+	}
+	f.opt, f.dialling, f.up.rest = call.Options, &dialling{call: call}, call.Prelude
+	d.engine.wg.Add(1)
+	d.engine.loops.live.Add(1)
+	l.enter(f)
+	if l.stopping {
+		f.end(l, Result{Reason: Shutdown})
+		return
+	}
+	f.dial(l, nil)
+}
+
+func resetSocket(fd int) {
+	abrupt(fd)
+	_ = unix.Close(fd) // nothing can be done about a failing close
+}
+
+// abrupt makes a later close of the socket a reset.
+func abrupt(fd int) {
+	linger := unix.Linger{Onoff: 1}
+	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &linger) // without it the close is only less abrupt
+}

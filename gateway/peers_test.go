@@ -165,3 +165,16 @@ func deaf(t testing.TB) netip.AddrPort {
 		t.Cleanup(func() { c.Close() })
 	}
 }
+
+// newSink is a machine that listens and says nothing, even when its client
+// has finished.
+func newSink(t testing.TB) *machine {
+	t.Helper()
+	ended := make(chan struct{})
+	m := newMachine(t, func(c *net.TCPConn) {
+		_, _ = io.Copy(io.Discard, c)
+		<-ended
+	})
+	t.Cleanup(func() { close(ended) })
+	return m
+}

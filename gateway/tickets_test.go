@@ -176,6 +176,7 @@ func TestSecondTicketThatFailsEndsNothing(t *testing.T) {
 }
 
 func TestTicketLimitsTheSession(t *testing.T) {
+	t.Parallel()
 	r, vm := newRig(t, needTickets), newEcho(t)
 	g, err := r.redeem(r.ticket(vm.addr, func(q *TicketRequest) { q.SessionMax = 500 * time.Millisecond }), "127.0.0.5")
 	if err != nil {

@@ -104,7 +104,8 @@ func (a *app) run(ctx context.Context) error {
 // load reads what the node is to be, and rolls back a change whose time to be
 // confirmed ended while the node was down.
 func (a *app) load(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dbTime)
+	// A stop that comes this early is no failure: it is obeyed after the start.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTime)
 	defer cancel()
 	var err error
 	if a.current, err = a.store.Current(ctx); err != nil {

@@ -18,9 +18,9 @@ func TestAnUnconfirmedChangeIsRolledBack(t *testing.T) {
 	if got.RollbackAt == nil || got.Revision != 2 {
 		t.Fatalf("got %+v, want revision 2 and when it is rolled back", got)
 	}
-	eventually(t, "the old API port serves again", func() bool {
-		_, err := n.try(call{path: "/livez"})
-		return err == nil
+	eventually(t, "revision 3 is there, at the old API port", func() bool {
+		r, err := n.try(call{path: "/v3/get_settings/"})
+		return err == nil && r.header.Get("ETag") == `"3"`
 	})
 	document, revision := n.settings(t)
 	if revision != 3 || document["disp_port"] != 4200.0 {
@@ -85,6 +85,10 @@ func TestARestartDoesNotConfirm(t *testing.T) {
 			})
 			next := launch(t, n.db, n.addr)
 			next.waitReady(t) // enabled again
+			eventually(t, "revision 3 is there", func() bool {
+				_, revision := next.settings(t)
+				return revision == 3
+			})
 			document, revision := next.settings(t)
 			if revision != 3 || document["disp_port"] != 4200.0 {
 				t.Errorf("got revision %d with disp_port %v, want 3 with 4200", revision, document["disp_port"])

@@ -165,7 +165,7 @@ func TestASecondNodeOnTheDatabaseIsRefused(t *testing.T) {
 
 func TestATakenAPIPortIsSaid(t *testing.T) {
 	t.Parallel()
-	own := loopback()
+	own := loopback(t.Name())
 	taken, err := net.Listen("tcp", netip.AddrPortFrom(own, testAPIPort).String())
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -40,13 +40,10 @@ const (
 // keys of a settings document.
 type keys map[string]any
 
-var loopbacks atomic.Uint32 // test addresses given out
-
-// loopback is an address no other test has, in this process or another.
-func loopback() netip.Addr {
-	pid := os.Getpid()
-	n := loopbacks.Add(1)
-	return netip.AddrFrom4([4]byte{127, byte(64 + pid>>8%64), byte(pid), byte(n)})
+// loopback is an address for whoever is called name in this process.
+func loopback(name string) netip.Addr {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", os.Getpid(), name))
+	return netip.AddrFrom4([4]byte{127, 64 + sum[0]%64, sum[1], 1 + sum[2]%254})
 }
 
 // testSettings is a valid document of a node alone on own: everything on
@@ -104,7 +101,7 @@ func newDatabase(tb testing.TB, s settingsdb.Settings) string {
 // startNode starts a node with a new database and waits until it serves.
 func startNode(tb testing.TB, over keys) *child {
 	tb.Helper()
-	own := loopback()
+	own := loopback(tb.Name())
 	n := launch(tb, newDatabase(tb, testSettings(tb, own, over)), own)
 	n.waitReady(tb)
 	return n
@@ -227,14 +224,22 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
-// eventually polls until ok holds.
+// eventually waits until ok holds.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for deadline := time.Now().Add(testPatience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			tb.Fatalf("after %s still not: %s", testPatience, what)
+	if !holds(ok) {
+		tb.Fatalf("after %s still not: %s", testPatience, what)
+	}
+}
+
+// holds polls until ok holds; false when it does not in good time.
+func holds(ok func() bool) bool {
+	for deadline := time.Now().Add(testPatience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return true
 		}
 	}
+	return false
 }
 
 // startVM is a machine that echoes; it listens on 127.0.0.1 until the test ends.

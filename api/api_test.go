@@ -37,7 +37,6 @@ type node struct {
 	settings *settings
 	health   Health
 	ready    bool
-	drained  []string
 	base     string // http://127.0.0.1:PORT
 	addr     string
 	log      *logBuffer

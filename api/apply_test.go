@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,15 +16,20 @@ import (
 	"vdi-gateway/gateway"
 )
 
-// free finds a port nobody holds.
+// free finds a port that nobody holds on any address, below those that the
+// system gives to outgoing connections.
 func free(t *testing.T) uint16 {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 23000 + rand.N(uint16(9000))
+		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String()).Port()
+	t.Fatal("no free port")
+	return 0
 }
 
 func on(addr string, port uint16) Config {

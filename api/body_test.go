@@ -66,8 +66,8 @@ func TestBodies(t *testing.T) {
 
 func TestUnknownFieldsAreNamed(t *testing.T) {
 	n := newNode(t, nil)
-	got := n.cli("POST", "/v3/open_connection/", `{"vm_adress":"10.0.0.1","vm_port":5900,"extra":{"a":1}}`).fields()
-	if diff := cmp.Diff([]string{"vm_adress", "extra", "vm_address"}, got); diff != "" {
+	got := n.cli("POST", "/v3/open_connection/", `{"vm_addr":"10.0.0.1","vm_port":5900,"extra":{"a":1}}`).fields()
+	if diff := cmp.Diff([]string{"vm_addr", "extra", "vm_address"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -56,9 +56,19 @@ func TestConnectionsFilters(t *testing.T) {
 		query string
 		total int
 	}{
-		{"", 2}, {"?user=alice", 1}, {"?user=carol", 0}, {"?vm_address=127.0.0.1", 2}, {"?vm_address=10.0.0.1", 0},
-		{"?client_addr=127.0.0.1", 2}, {"?client_addr=::ffff:127.0.0.1", 2}, {"?client_addr=10.0.0.1", 0},
-		{"?state=granted", 2}, {"?state=active", 0}, {"?scope=node", 2}, {"?scope=cluster&user=bob", 1}, {"?user=&state=", 2},
+		{"", 2},
+		{"?user=alice", 1},
+		{"?user=carol", 0},
+		{"?vm_address=127.0.0.1", 2},
+		{"?vm_address=10.0.0.1", 0},
+		{"?client_addr=127.0.0.1", 2},
+		{"?client_addr=::ffff:127.0.0.1", 2},
+		{"?client_addr=10.0.0.1", 0},
+		{"?state=granted", 2},
+		{"?state=active", 0},
+		{"?scope=node", 2},
+		{"?scope=cluster&user=bob", 1},
+		{"?user=&state=", 2},
 	} {
 		t.Run(tt.query, func(t *testing.T) {
 			var page connectionsAnswer

@@ -13,7 +13,8 @@
 //
 // # A request's way
 //
-// Every request gets an id and a line in the log (debug; 5xx: error). Operations
+// Every request gets an id and a line in the log (debug; 500:
+// error, other 5xx: warning). Operations
 // of a role compare the key, then read the body (64 KiB of JSON at most, decoded
 // strictly, every problem reported at once), then ask the gateway or the
 // Settings. Whatever refuses is an error value; errors.go alone turns errors

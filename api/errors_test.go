@@ -22,16 +22,28 @@ func TestDescribe(t *testing.T) {
 		want   errorEntry
 		retry  time.Duration
 	}{
-		{"a refusal", &gateway.Refusal{Err: gateway.ErrTargetDenied, Field: "vm_port", Detail: "no"}, 403,
-			errorEntry{Code: "TARGET_DENIED", Field: "vm_port", Message: "no"}, 0},
-		{"wrapped", fmt.Errorf("x: %w", &gateway.Refusal{Err: gateway.ErrDraining, Detail: "later", RetryAfter: time.Minute}), 503,
-			errorEntry{Code: "DRAINING", Message: "later"}, time.Minute},
+		{
+			"a refusal", &gateway.Refusal{Err: gateway.ErrTargetDenied, Field: "vm_port", Detail: "no"}, 403,
+			errorEntry{Code: "TARGET_DENIED", Field: "vm_port", Message: "no"},
+			0,
+		},
+		{
+			"wrapped", fmt.Errorf("x: %w", &gateway.Refusal{Err: gateway.ErrDraining, Detail: "later", RetryAfter: time.Minute}), 503,
+			errorEntry{Code: "DRAINING", Message: "later"},
+			time.Minute,
+		},
 		{"a bare sentinel", gateway.ErrExpired, 410, errorEntry{Code: "GRANT_EXPIRED", Message: "expired"}, 0},
-		{"a timeout of ours", fmt.Errorf("query: %w", context.DeadlineExceeded), 503,
-			errorEntry{Code: "OVERLOADED", Message: "query: context deadline exceeded"}, 0},
+		{
+			"a timeout of ours", fmt.Errorf("query: %w", context.DeadlineExceeded), 503,
+			errorEntry{Code: "OVERLOADED", Message: "query: context deadline exceeded"},
+			0,
+		},
 		{"hung up", context.Canceled, 503, errorEntry{Code: "DRAINING", Message: "context canceled"}, 0},
-		{"anything else", errors.New("secret inside"), 500,
-			errorEntry{Code: "INTERNAL", Message: "the node failed; its log tells why under this request_id"}, 0},
+		{
+			"anything else", errors.New("secret inside"), 500,
+			errorEntry{Code: "INTERNAL", Message: "the node failed; its log tells why under this request_id"},
+			0,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := describe(tt.err)

@@ -23,7 +23,8 @@ const (
 )
 
 // observe gives the request an id, answers its error and logs it: one line at
-// debug level, or at error level when the node is to blame.
+// debug level, at error level when the node failed, and at warning level when it
+// or the VM could not serve.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := time.Now()
@@ -49,11 +50,14 @@ func (s *Server) logRequest(c echo.Context, err error, took time.Duration) {
 	if err != nil {
 		entry = entry.WithError(err)
 	}
-	if status == http.StatusInternalServerError {
+	switch {
+	case status == http.StatusInternalServerError:
 		entry.Error("request failed")
-		return
+	case status > http.StatusInternalServerError && err != nil: // a probe answers 503 without one
+		entry.Warn("request not served")
+	default:
+		entry.Debug("request")
 	}
-	entry.Debug("request")
 }
 
 // maskedQuery is a query string without the token.

@@ -54,8 +54,10 @@ func TestOpenConnectionChecksEverythingAtOnce(t *testing.T) {
 		{"a zone", `{"vm_address":"fe80::1%eth0","vm_port":1}`, []string{"vm_address"}},
 		{"aliases that differ", `{"vm_address":"10.0.0.1","real_vm_address":"10.0.0.2","vm_port":1,"real_vm_port":2}`, []string{"real_vm_address", "real_vm_port"}},
 		{"a wrong alias", `{"real_vm_address":"10.0.0.1","real_vm_port":0}`, []string{"real_vm_port"}},
-		{"everything", `{"vm_address":7,"vm_port":-1,"protocol":"ftp","user":"` + long + `","vm_id":"a\u0000b","ttl_s":4,"channels":65,"mode":"udp","vm_password":"p","probe":"yes","ticket":""}`,
-			[]string{"vm_address", "probe", "vm_password", "vm_port", "protocol", "user", "vm_id", "ttl_s", "channels", "mode", "ticket"}},
+		{
+			"everything", `{"vm_address":7,"vm_port":-1,"protocol":"ftp","user":"` + long + `","vm_id":"a\u0000b","ttl_s":4,"channels":65,"mode":"udp","vm_password":"p","probe":"yes","ticket":""}`,
+			[]string{"vm_address", "probe", "vm_password", "vm_port", "protocol", "user", "vm_id", "ttl_s", "channels", "mode", "ticket"},
+		},
 		{"upper bounds", `{"vm_address":"10.0.0.1","vm_port":1,"ttl_s":301,"channels":0}`, []string{"ttl_s", "channels"}},
 		{"a number beyond all", `{"vm_address":"10.0.0.1","vm_port":1,"ttl_s":99999999999999999999}`, []string{"ttl_s"}},
 	} {
@@ -177,10 +179,14 @@ func TestTicketRanges(t *testing.T) {
 		fields     []string
 	}{
 		{"nothing", `{}`, []string{"vm_port", "vm_address"}},
-		{"everything too small", `{"vm_address":"127.0.0.1","vm_port":0,"ttl_s":4,"max_uses":0,"channels":0,"session_max_s":-1}`,
-			[]string{"vm_port", "ttl_s", "max_uses", "channels", "session_max_s"}},
-		{"everything too big", `{"vm_address":"127.0.0.1","vm_port":1,"ttl_s":3601,"channels":65,"session_max_s":999999999999}`,
-			[]string{"ttl_s", "channels", "session_max_s"}},
+		{
+			"everything too small", `{"vm_address":"127.0.0.1","vm_port":0,"ttl_s":4,"max_uses":0,"channels":0,"session_max_s":-1}`,
+			[]string{"vm_port", "ttl_s", "max_uses", "channels", "session_max_s"},
+		},
+		{
+			"everything too big", `{"vm_address":"127.0.0.1","vm_port":1,"ttl_s":3601,"channels":65,"session_max_s":999999999999}`,
+			[]string{"ttl_s", "channels", "session_max_s"},
+		},
 		{"a wrong client", `{"vm_address":"127.0.0.1","vm_port":1,"client_addr":"example.com"}`, []string{"client_addr"}},
 		{"an unknown member of vm_tls", `{"vm_address":"127.0.0.1","vm_port":1,"vm_tls":{"ca":""}}`, []string{"vm_tls.ca"}},
 	} {
@@ -242,7 +248,7 @@ func TestLimits(t *testing.T) {
 	if full.header.Get("Retry-After") == "" {
 		t.Errorf("got no Retry-After: %v", full.header)
 	}
-	n = newNode(t, func(_ *Config, c *gateway.Config) { c.PortStop = c.PortStart })
+	n = newNode(t, func(_ *Config, c *gateway.Config) { c.PortStart, c.PortStop = 22500, 22500 })
 	n.open(target)
 	n.cli("POST", "/v3/open_connection/", openText(target)).is(503, "NO_FREE_PORT")
 }

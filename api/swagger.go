@@ -14,6 +14,13 @@ import (
 //go:embed swagger/swagger.json
 var swaggerFile []byte
 
+// swaggerExamples are bodies by the name of their definition, ready to be sent
+// from the UI. The generator knows examples of fields only, and all fields at
+// once are no request: selectors exclude each other.
+//
+//go:embed swagger/examples.json
+var swaggerExamples []byte
+
 // contentPolicy keeps the Swagger UI to files of this node. Its page has its
 // script inside.
 const contentPolicy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
@@ -21,7 +28,7 @@ const contentPolicy = "default-src 'self'; img-src 'self' data:; style-src 'self
 
 // serveSwagger adds the Swagger UI and the file it shows.
 func (s *Server) serveSwagger(e *echo.Echo, zip echo.MiddlewareFunc) {
-	document := withVersion(swaggerFile, s.deps.Version)
+	document := completed(swaggerFile, swaggerExamples, s.deps.Version)
 	page := echoSwagger.EchoWrapHandler(func(c *echoSwagger.Config) { c.URLs = []string{"doc.json"} })
 	index := func(c echo.Context) error { return c.Redirect(http.StatusFound, "/swagger/index.html") }
 	e.GET("/swagger", index)
@@ -43,18 +50,36 @@ func isAsset(name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// withVersion sets the version of a Swagger file, which the UI shows beside the
-// title. The file is ours and tested: it is returned as it is if unreadable.
-func withVersion(file []byte, version string) []byte {
-	var document, info map[string]json.RawMessage
-	if json.Unmarshal(file, &document) != nil || json.Unmarshal(document["info"], &info) != nil {
-		return file
+// completed adds to a Swagger file the version, which the UI shows beside the
+// title, and examples of bodies. Both files are ours and tested: unreadable
+// parts are left as they are.
+func completed(file, examples []byte, version string) []byte {
+	number, _ := json.Marshal(version) // strings always encode
+	document := changed(file, "info", func(info []byte) []byte {
+		return changed(info, "version", func([]byte) []byte { return number })
+	})
+	var bodies map[string]json.RawMessage
+	_ = json.Unmarshal(examples, &bodies)
+	return changed(document, "definitions", func(definitions []byte) []byte {
+		for name, body := range bodies {
+			definitions = changed(definitions, name, func(definition []byte) []byte {
+				return changed(definition, "example", func([]byte) []byte { return body })
+			})
+		}
+		return definitions
+	})
+}
+
+// changed replaces one member of a JSON object.
+func changed(object []byte, key string, change func([]byte) []byte) []byte {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(object, &members) != nil || members == nil {
+		return object
 	}
-	info["version"], _ = json.Marshal(version) // strings always encode
-	document["info"], _ = json.Marshal(info)
-	changed, err := json.Marshal(document)
+	members[key] = change(members[key])
+	text, err := json.Marshal(members)
 	if err != nil {
-		return file
+		return object
 	}
-	return changed
+	return text
 }

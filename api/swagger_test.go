@@ -178,3 +178,32 @@ func TestSwaggerUI(t *testing.T) {
 		}
 	}
 }
+
+// TestExamplesCanBeSent decodes and checks every example like a request.
+func TestExamplesCanBeSent(t *testing.T) {
+	var bodies map[string]json.RawMessage
+	if err := json.Unmarshal(swaggerExamples, &bodies); err != nil {
+		t.Fatal(err)
+	}
+	n := newNode(t, nil)
+	var served struct {
+		Definitions map[string]struct{ Example json.RawMessage } `json:"definitions"`
+	}
+	n.call("GET", "/swagger/doc.json", "").into(200, &served)
+	for name, send := range map[string]string{
+		"OpenConnection": "/v3/open_connection/", "TicketRequest": "/v3/tickets/", "DisconnectRequest": "/v3/disconnect/",
+		"DrainRequest": "/v3/drain/", "settingsdb.Settings": "/v3/change_settings/",
+	} {
+		if len(served.Definitions[name].Example) == 0 {
+			t.Errorf("%s: the served file has no example", name)
+		}
+		// 403: the VM of the examples is no target of the tests.
+		if got := n.holder(send, string(bodies[name])); got.status != 200 && got.status != 403 {
+			t.Errorf("%s: got %d %s", name, got.status, got.body)
+		}
+		delete(bodies, name)
+	}
+	for name := range bodies {
+		t.Errorf("an example of %s, which nothing sends", name)
+	}
+}

@@ -24,8 +24,8 @@ type Attachment struct {
 func (g *Gateway) Attach(ctx context.Context, token Secret, client netip.Addr) (*Attachment, error) {
 	client = plain(client)
 	ch, victim, giveBack, err := g.takeToken(token, client)
-	if errors.Is(err, ErrTokenUnknown) && g.deps.Tickets != nil {
-		ch, giveBack, err = g.takeTicket(ctx, token, client)
+	if errors.Is(err, ErrTokenUnknown) && token != "" && g.deps.Tickets != nil {
+		ch, victim, giveBack, err = g.takeTicket(ctx, token, client)
 	}
 	if err != nil {
 		return nil, err
@@ -76,25 +76,31 @@ func (g *Gateway) unspend(gr *grant, hash [32]byte) {
 	}
 }
 
-// takeTicket opens a grant for a ticket and spends it at once.
-func (g *Gateway) takeTicket(ctx context.Context, ticket Secret, client netip.Addr) (*channel, func(), error) {
-	answer, err := g.Open(ctx, OpenRequest{Client: client, Mode: ModeWebSocket, Ticket: ticket})
+// takeTicket opens a grant for a ticket and spends its token at once. A grant
+// that the client had already stays when the ticket is given back.
+func (g *Gateway) takeTicket(ctx context.Context, ticket Secret, client netip.Addr) (ch, victim *channel, giveBack func(), err error) {
+	if err := g.disabled(); err != nil {
+		return nil, nil, nil, err
+	}
+	answer, returnTicket, err := g.redeem(ctx, OpenRequest{Client: client, Mode: ModeWebSocket, Ticket: ticket})
 	if errors.Is(err, ErrTicketUnknown) {
-		return nil, nil, refuse(ErrTokenUnknown, "the token is not known here")
+		return nil, nil, nil, refuse(ErrTokenUnknown, "the token is not known here")
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	ch, _, _, err := g.takeToken(answer.Token, client)
-	if err != nil {
-		return nil, nil, err
-	}
-	return ch, func() {
-		_ = g.GiveBack(ctx, answer.ID, answer.Token, client) // gone: just as well
-		if err := g.deps.Tickets.Return(context.WithoutCancel(ctx), ticket.hash()); err != nil {
-			g.deps.Log.WithError(err).Error("a ticket could not be given back")
+	giveBack = func() {
+		if !answer.Reopened {
+			_ = g.GiveBack(ctx, answer.ID, answer.Token, client) // gone: just as well
 		}
-	}, nil
+		returnTicket()
+	}
+	ch, victim, _, err = g.takeToken(answer.Token, client)
+	if err != nil {
+		giveBack()
+		return nil, nil, nil, err
+	}
+	return ch, victim, giveBack, nil
 }
 
 // wrappedLeg lets the relay reach the TCP connection below a client's leg.

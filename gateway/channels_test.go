@@ -139,6 +139,7 @@ func TestReplacingOneOfTwoChannelsKeepsTheSession(t *testing.T) {
 }
 
 func TestMaximumHoldsAfterAReplacedChannel(t *testing.T) {
+	t.Parallel()
 	r, vm := newRig(t, func(c *Config) { c.Timeouts.SessionMax = 2 * time.Second }), newEcho(t)
 	ask := func() Grant { return r.granted("127.0.0.5", vm.addr, as("ada"), channels(2)) }
 	g := ask()

@@ -26,25 +26,18 @@ func (g *Gateway) Open(ctx context.Context, r OpenRequest) (Grant, error) {
 	if err := g.mayOpen(r); err != nil {
 		return Grant{}, err
 	}
-	t, giveBack, err := g.spend(ctx, &r)
-	if err != nil {
-		return Grant{}, err
-	}
-	answer, err := g.open(ctx, r, t)
-	if err != nil {
-		giveBack()
-	}
+	answer, _, err := g.redeem(ctx, r)
 	return answer, err
 }
 
 // mayOpen checks what does not depend on the VM.
 func (g *Gateway) mayOpen(r OpenRequest) error {
-	g.mu.Lock()
-	cfg, opens := g.cfg, g.opens
-	g.mu.Unlock()
-	if !cfg.Enabled {
-		return refuse(ErrDisabled, "the gateway is disabled by is_enabled")
+	if err := g.disabled(); err != nil {
+		return err
 	}
+	g.mu.Lock()
+	opens := g.opens
+	g.mu.Unlock()
 	if !opens.Allow(r.Client) {
 		return refuseFor(time.Second, ErrRateLimited, "too many open_connection calls from this address; see limits.open_per_client_per_s")
 	}
@@ -54,24 +47,13 @@ func (g *Gateway) mayOpen(r OpenRequest) error {
 	return nil
 }
 
-// spend uses the request's ticket, if it has one, and fills r with what the
-// ticket says. giveBack undoes the use.
-func (g *Gateway) spend(ctx context.Context, r *OpenRequest) (t TicketRequest, giveBack func(), err error) {
-	if r.Ticket == "" {
-		return TicketRequest{}, func() {}, nil
+func (g *Gateway) disabled() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.cfg.Enabled {
+		return refuse(ErrDisabled, "the gateway is disabled by is_enabled")
 	}
-	t, giveBack, err = g.useTicket(ctx, r.Ticket, r.Client)
-	if err != nil {
-		return TicketRequest{}, nil, err
-	}
-	r.VMAddr, r.VMPort, r.VMID, r.User = t.VMAddr, t.VMPort, t.VMID, t.User
-	if t.Protocol != "" {
-		r.Protocol = t.Protocol
-	}
-	if t.Channels > 0 {
-		r.Channels = t.Channels
-	}
-	return t, giveBack, nil
+	return nil
 }
 
 func (g *Gateway) open(ctx context.Context, r OpenRequest, t TicketRequest) (Grant, error) {

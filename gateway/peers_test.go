@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // machine is a VM: a real server on loopback.
@@ -136,4 +138,43 @@ func endsWithin(t testing.TB, c net.Conn, most time.Duration) error {
 
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// deaf is the address of a listener whose queue is full: it neither answers
+// nor refuses.
+func deaf(t testing.TB) netip.AddrPort {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(sa.(*unix.SockaddrInet4).Port))
+	for { // until the queue is full
+		c, err := dialFrom("127.0.0.1", addr, 200*time.Millisecond)
+		if err != nil {
+			return addr
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+}
+
+// newSink is a machine that listens and says nothing, even when its client
+// has finished.
+func newSink(t testing.TB) *machine {
+	t.Helper()
+	ended := make(chan struct{})
+	m := newMachine(t, func(c *net.TCPConn) {
+		_, _ = io.Copy(io.Discard, c)
+		<-ended
+	})
+	t.Cleanup(func() { close(ended) })
+	return m
 }

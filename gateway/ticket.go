@@ -25,11 +25,8 @@ type TicketStore interface {
 
 // IssueTicket makes a ticket for one VM, which must be an allowed target.
 func (g *Gateway) IssueTicket(ctx context.Context, r TicketRequest) (Ticket, error) {
-	g.mu.Lock()
-	enabled := g.cfg.Enabled
-	g.mu.Unlock()
-	if !enabled {
-		return Ticket{}, refuse(ErrDisabled, "the gateway is disabled by is_enabled")
+	if err := g.disabled(); err != nil {
+		return Ticket{}, err
 	}
 	if _, err := g.resolveTarget(ctx, r.VMAddr, r.VMPort); err != nil {
 		return Ticket{}, err
@@ -43,6 +40,40 @@ func (g *Gateway) IssueTicket(ctx context.Context, r TicketRequest) (Ticket, err
 	secret, hash := newSecret()
 	t := Ticket{Secret: secret, ID: uuid.NewString(), ExpiresAt: time.Now().Add(r.TTL)}
 	return t, g.deps.Tickets.Put(ctx, hash, t.ID, r, t.ExpiresAt)
+}
+
+// redeem opens a tunnel and uses the request's ticket for it, if it has one.
+// giveBack undoes the use; when nothing was opened that is done already.
+func (g *Gateway) redeem(ctx context.Context, r OpenRequest) (answer Grant, giveBack func(), err error) {
+	t, giveBack, err := g.spend(ctx, &r)
+	if err != nil {
+		return Grant{}, nil, err
+	}
+	answer, err = g.open(ctx, r, t)
+	if err != nil {
+		giveBack()
+	}
+	return answer, giveBack, err
+}
+
+// spend uses the request's ticket, if it has one, and fills r with what the
+// ticket says. giveBack undoes the use.
+func (g *Gateway) spend(ctx context.Context, r *OpenRequest) (t TicketRequest, giveBack func(), err error) {
+	if r.Ticket == "" {
+		return TicketRequest{}, func() {}, nil
+	}
+	t, giveBack, err = g.useTicket(ctx, r.Ticket, r.Client)
+	if err != nil {
+		return TicketRequest{}, nil, err
+	}
+	r.VMAddr, r.VMPort, r.VMID, r.User = t.VMAddr, t.VMPort, t.VMID, t.User
+	if t.Protocol != "" {
+		r.Protocol = t.Protocol
+	}
+	if t.Channels > 0 {
+		r.Channels = t.Channels
+	}
+	return t, giveBack, nil
 }
 
 // useTicket spends one use of a ticket for a client. giveBack undoes that,

@@ -129,7 +129,13 @@ func (p *copied) end(why Reason) {
 	}
 }
 
+// close closes both legs, and resets them if the pair was killed: the first
+// reset ends a direction, which must not close the other leg gently.
 func (p *copied) close() {
+	if p.killed.Load() {
+		reset(p.up.src)
+		reset(p.down.src)
+	}
 	_ = p.up.src.Close() // either may be closed already
 	_ = p.down.src.Close()
 }

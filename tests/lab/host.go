@@ -30,8 +30,11 @@ type Host struct {
 // Name is what the host was called.
 func (h *Host) Name() string { return h.name }
 
-// Addr is the host's first address, and Addr6 its first IPv6 address.
+// Addr is the host's first address.
 func (h *Host) Addr() netip.Addr { return h.addrs[0] }
+
+// Addrs are all addresses of the host, in the order in which they were given.
+func (h *Host) Addrs() []netip.Addr { return h.addrs }
 
 // Addr6 is the host's first IPv6 address; invalid when it has none.
 func (h *Host) Addr6() netip.Addr {

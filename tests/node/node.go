@@ -135,6 +135,9 @@ func (n *Node) URL() string {
 	return "http://" + netip.AddrPortFrom(n.Host.Addr(), APIPort).String()
 }
 
+// ClientKey is the node's cli_key.
+func (n *Node) ClientKey() string { return clientKey }
+
 // Log is what the node printed so far.
 func (n *Node) Log() string { return n.process.Output() }
 

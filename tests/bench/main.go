@@ -1,0 +1,48 @@
+// Command bench measures the product beside its peers, in networks of its own:
+//
+//	go run ./tests/bench api     opens per second, start-up time, audit rows per second
+//
+// It needs root, or user namespaces. BENCH_ROUNDS sets the rounds, 5 without
+// it. What it prints is explained in docs/benchmarks.md; the figures are made
+// by package figure, which other benchmarks reuse. Exit code 1: the check of
+// what was carried failed, so that there are no figures.
+//
+// `bench limit ADDR:PORT` is the bare server that `bench api` compares with;
+// bench starts it itself.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"vdi-gateway/tests/lab"
+)
+
+func main() { os.Exit(lab.Main(run)) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	what := ""
+	if len(os.Args) > 1 {
+		what = os.Args[1]
+	}
+	var err error
+	switch what {
+	case "api":
+		err = benchAPI(ctx)
+	case "limit":
+		err = serveLimit(ctx, os.Args[2:])
+	default:
+		fmt.Fprintln(os.Stderr, "usage: bench api")
+		return 2
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,10 @@
+// Package peer runs relays to be measured: the product's service tunnel and
+// what it is compared with, each listening on a host of a lab network and
+// passing every connection on to one target.
+//
+//	r, err := peer.HAProxy.Start(host, target, dir)
+//	cpu, err := r.CPU()
+//
+// The configurations are the shortest that work; what is left out has the
+// peer's own default. A relay ends with its network, or by Stop.
+package peer

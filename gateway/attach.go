@@ -33,14 +33,34 @@ func (g *Gateway) Attach(ctx context.Context, token Secret, client netip.Addr) (
 	if victim != nil {
 		victim.kill(ReasonReplaced)
 	}
-	stop := context.AfterFunc(ctx, func() { ch.cancel(errEnded) })
-	vm, err := g.dialFor(ch)
-	stop()
+	vm, err := g.dial(ctx, ch)
 	if err != nil {
 		giveBack()
 		return nil, err
 	}
 	return &Attachment{gateway: g, channel: ch, vm: vm, giveBack: giveBack}, nil
+}
+
+// dial reaches the VM of a channel whose client is not on a range port. It is
+// given up when the client leaves or the channel is killed.
+func (g *Gateway) dial(ctx context.Context, ch *channel) (*net.TCPConn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ch.mu.Lock()
+	ch.cancel = cancel
+	if ch.doomed != "" {
+		cancel()
+	}
+	ch.mu.Unlock()
+	vm, err := ch.grant.target.dial(ctx, ch.timeouts)
+	if err == nil {
+		return vm, nil
+	}
+	if ctx.Err() != nil { // not the VM's failure
+		ch.kill(relay.ClientClosed)
+	}
+	g.failed(ch, err)
+	return nil, err
 }
 
 // takeToken spends a grant's token.
@@ -60,7 +80,7 @@ func (g *Gateway) takeToken(token Secret, client netip.Addr) (ch, victim *channe
 	case gr.attached:
 		return nil, nil, nil, refuse(ErrUsed, "the token was used before; open the connection again for a fresh one")
 	}
-	ch, victim, err = g.admit(gr)
+	ch, victim, err = gr.admit(time.Now())
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -121,12 +141,13 @@ func (l wrappedLeg) Reset() error {
 // Serve relays between leg and the VM until either ends or ctx is done, owns
 // both, and tells why it ended. conn is the TCP connection leg runs over.
 func (a *Attachment) Serve(ctx context.Context, leg net.Conn, conn *net.TCPConn) relay.Reason {
-	if err := tune(conn, a.channel.timeouts); err != nil {
+	if err := tuneConn(conn, a.channel.timeouts); err != nil {
 		a.gateway.deps.Log.WithError(err).Debug("the client left before its tunnel was up")
 	}
 	ended := make(chan relay.Reason, 1)
 	a.channel.onEnd = func(why relay.Reason) { ended <- why }
-	a.gateway.join(a.channel, wrappedLeg{leg, conn}, a.vm)
+	a.gateway.joined(a.channel)
+	a.channel.belongs(a.gateway.engine.Join(wrappedLeg{leg, conn}, a.vm, a.gateway.call(a.channel).Options))
 	stop := context.AfterFunc(ctx, func() { a.channel.kill(relay.Shutdown) })
 	defer stop()
 	return <-ended

@@ -112,6 +112,7 @@ func TestTokenComesBackWhenTheVMIsAway(t *testing.T) {
 	g := r.granted("127.0.0.5", vm.addr, overWebSocket)
 	vm.listener.Close()
 	r.attachRefused(g.Token, "127.0.0.5", ErrVMUnreachable)
+	eventually(t, "the failure is told", func() bool { return len(r.audit.of(g.ID)) > 0 })
 	if got := r.audit.of(g.ID); len(got) != 1 || got[0].Kind != EventFailed || got[0].Reason != ReasonVMUnreachable || got[0].Detail == "" {
 		t.Errorf("got events %+v, want one failure that says why", got)
 	}

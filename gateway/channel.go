@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -10,16 +8,11 @@ import (
 	"vdi-gateway/gateway/relay"
 )
 
-// errEnded is why a dial is given up when its channel is ended meanwhile.
-var errEnded = errors.New("the channel was ended")
-
 // channel is one connection of a session, from the moment it is admitted.
 type channel struct {
 	grant    *grant
 	opened   time.Time
 	timeouts Timeouts
-	ctx      context.Context //nolint:containedctx // it is the channel's life
-	cancel   context.CancelCauseFunc
 	onEnd    func(relay.Reason) // set before it is joined; may be nil
 
 	// The Gateway's lock guards these.
@@ -27,26 +20,36 @@ type channel struct {
 	replaceable bool     // admitted before the client asked again
 
 	mu     sync.Mutex
-	pair   relay.Pair   // nil until it is joined
+	pair   relay.Pair   // nil until the relay knows it
 	doomed relay.Reason // it was killed before that
+	cancel func()       // ends a dial the relay knows nothing of; may be nil
 }
 
 // kill ends the channel whatever it is doing.
 func (ch *channel) kill(why relay.Reason) {
 	ch.mu.Lock()
-	pair := ch.pair
+	pair, cancel := ch.pair, ch.cancel
 	if ch.doomed == "" {
 		ch.doomed = why
 	}
 	ch.mu.Unlock()
-	ch.cancel(errEnded)
+	if cancel != nil {
+		cancel()
+	}
 	if pair != nil {
 		pair.Kill(why)
 	}
 }
 
-// joined notes the pair, or ends it when the channel was killed meanwhile.
-func (ch *channel) joined(pair relay.Pair) {
+// unwanted tells whether the channel was killed.
+func (ch *channel) unwanted() bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.doomed != ""
+}
+
+// belongs notes the pair, or ends it when the channel was killed meanwhile.
+func (ch *channel) belongs(pair relay.Pair) {
 	ch.mu.Lock()
 	ch.pair = pair
 	why := ch.doomed

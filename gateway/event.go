@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -51,9 +52,70 @@ func (g *Gateway) event(gr *grant, kind EventKind, now time.Time) Event {
 	}
 }
 
-// tell writes an event to the journal and hands it to the audit.
-func (g *Gateway) tell(e Event) {
-	log := g.deps.Log.WithFields(e.fields())
+// tell has an event written to the journal and handed to the audit. It does
+// not block: the relay's loops call it, and a log may take its time.
+func (g *Gateway) tell(e Event) { g.events.add(e) }
+
+// chronicle is a queue of events and the one who writes them down, in order.
+type chronicle struct {
+	log   logrus.FieldLogger
+	audit func(Event)
+	wake  chan struct{} // capacity 1
+
+	mu    sync.Mutex
+	queue []Event
+	lost  int
+}
+
+// chronicleMax bounds the events that wait while the journal is stuck.
+const chronicleMax = 1 << 16
+
+func newChronicle(log logrus.FieldLogger, audit func(Event)) *chronicle {
+	return &chronicle{log: log, audit: audit, wake: make(chan struct{}, 1)}
+}
+
+func (c *chronicle) add(e Event) {
+	c.mu.Lock()
+	if len(c.queue) < chronicleMax {
+		c.queue = append(c.queue, e)
+	} else {
+		c.lost++
+	}
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes events until stop is closed and the last one is written.
+func (c *chronicle) run(stop <-chan struct{}) {
+	for {
+		select {
+		case <-c.wake:
+			c.write()
+		case <-stop:
+			c.write()
+			return
+		}
+	}
+}
+
+func (c *chronicle) write() {
+	c.mu.Lock()
+	events, lost := c.queue, c.lost
+	c.queue, c.lost = nil, 0
+	c.mu.Unlock()
+	for _, e := range events {
+		c.writeOne(e)
+	}
+	if lost > 0 {
+		c.log.WithField("lost", lost).Error("session lines were lost: the journal did not keep up")
+	}
+}
+
+func (c *chronicle) writeOne(e Event) {
+	log := c.log.WithFields(e.fields())
 	switch e.Kind {
 	case EventOpen:
 		log.Info("session opened")
@@ -62,7 +124,7 @@ func (g *Gateway) tell(e Event) {
 	default:
 		log.Warn("session failed: the VM cannot be reached")
 	}
-	g.deps.Audit(e)
+	c.audit(e)
 }
 
 func (e Event) fields() logrus.Fields {

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"slices"
 
@@ -57,14 +56,8 @@ func setFilter(fd int, prog []bpf.Instruction) error {
 
 // dropFilter takes the filter off a connection that a filtered listener has
 // accepted.
-func dropFilter(c *net.TCPConn) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return onSocket(raw, func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
-	})
+func dropFilter(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) // there is one; else: just as well
 }
 
 func filterProgram(local netip.Addr, clients []netip.Addr) []bpf.Instruction {

@@ -54,12 +54,9 @@ type Gateway struct {
 	ports   *ports
 	service *service
 	names   *names
+	events  *chronicle
 	policy  atomic.Pointer[policy]
 	checker selfChecker
-
-	ctx  context.Context // ends with Run; for dials
-	stop context.CancelFunc
-	wg   sync.WaitGroup // connections being set up
 
 	applying sync.Mutex // one Apply at a time
 
@@ -81,10 +78,10 @@ func New(deps Deps) *Gateway {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	g := &Gateway{deps: deps, engine: relay.New(), reg: newRegistry(), ctx: ctx, stop: stop, opens: NewThrottle(0, 0)}
-	g.ports = newPorts(g.accepted, deps.Log)
-	g.service = newService(g.engine, deps.Log)
+	g := &Gateway{deps: deps, engine: relay.New(), reg: newRegistry(), opens: NewThrottle(0, 0)}
+	g.ports = newPorts(g.engine, g.knock, deps.Log)
+	g.events = newChronicle(deps.Log, deps.Audit)
+	g.service = newService(g.engine, deps.Resolve, deps.Log)
 	g.names = newNames(deps.Resolve, deps.Log)
 	g.policy.Store(newPolicy(Targets{RequireTicket: true}, nil))
 	return g
@@ -95,18 +92,32 @@ func New(deps Deps) *Gateway {
 // of them is audited.
 func (g *Gateway) Run(ctx context.Context) error {
 	relayCtx, stopRelay := context.WithCancel(context.Background())
-	var parts, engine sync.WaitGroup
+	written := make(chan struct{})
+	var parts, engine, scribe sync.WaitGroup
+	scribe.Go(func() { g.events.run(written) })
 	engine.Go(func() { _ = g.engine.Run(relayCtx) }) // never fails
 	parts.Go(func() { g.service.run(ctx) })
 	parts.Go(func() { g.names.run(ctx, g.refresh) })
 	g.sweepUntil(ctx)
-	g.stop()
 	g.ports.close()
-	g.wg.Wait()
+	g.cutAll(relay.Shutdown)
 	parts.Wait()
-	stopRelay() // last: nobody joins pairs any more
+	stopRelay()
 	engine.Wait()
+	close(written) // last: every session has told its end
+	scribe.Wait()
 	return nil
+}
+
+// cutAll ends every channel, those included whose VM is being dialled.
+func (g *Gateway) cutAll(why relay.Reason) {
+	g.mu.Lock()
+	var ends []ending
+	for _, gr := range g.reg.grants {
+		ends = append(ends, gr.cut(why))
+	}
+	g.mu.Unlock()
+	g.end(ends)
 }
 
 func (g *Gateway) sweepUntil(ctx context.Context) {
@@ -177,7 +188,7 @@ func (g *Gateway) Apply(cfg Config) error {
 	if err := g.service.prepare(cfg); err != nil {
 		return err
 	}
-	if err := g.ports.rebind(cfg.Listen, cfg.Freebind); err != nil {
+	if err := g.ports.rebind(bindings{cfg.Listen, cfg.Freebind, cfg.Timeouts}); err != nil {
 		g.service.abandon()
 		return err
 	}

@@ -1,45 +1,54 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"vdi-gateway/gateway/relay"
 )
 
-// acceptPause is how long an accept loop waits when the process has run out
-// of descriptors, so that it does not spin.
-const acceptPause = 100 * time.Millisecond
+// starvedEvery bounds how often a lack of descriptors is logged.
+const starvedEvery = time.Minute
 
 // ports holds the listening sockets of the range. A port is bound while at
 // least one client is allowed on it, and open to those clients alone.
 type ports struct {
-	accept func(conn *net.TCPConn, port uint16) // takes conn over; must not block
-	log    logrus.FieldLogger
-	wg     sync.WaitGroup // accept loops
+	engine  *relay.Engine
+	knock   func(s slot, p relay.Pair) *relay.Call // must not block
+	starved func(error)
 
-	mu       sync.Mutex
+	log logrus.FieldLogger
+
+	mu     sync.Mutex
+	where  bindings
+	closed bool
+	open   map[uint16]*port
+}
+
+// bindings are where and how the ports of the range are bound.
+type bindings struct {
 	addrs    []netip.Addr
 	freebind bool
-	closed   bool
-	open     map[uint16]*port
+	timeouts Timeouts // accepted sockets inherit them
 }
 
 // port is one bound port of the range, on every listen address.
 type port struct {
-	number    uint16
-	clients   map[netip.Addr]int // how often each was allowed
-	listeners map[netip.Addr]*net.TCPListener
+	number  uint16
+	clients map[netip.Addr]int // how often each was allowed
+	doors   map[netip.Addr]relay.Door
 }
 
-func newPorts(accept func(*net.TCPConn, uint16), log logrus.FieldLogger) *ports {
-	return &ports{accept: accept, log: log, open: map[uint16]*port{}}
+func newPorts(engine *relay.Engine, knock func(slot, relay.Pair) *relay.Call, log logrus.FieldLogger) *ports {
+	return &ports{engine: engine, knock: knock, starved: starvation(log), log: log, open: map[uint16]*port{}}
 }
 
 // allow opens the port to client, who can connect from the moment it returns.
@@ -52,8 +61,8 @@ func (p *ports) allow(number uint16, client netip.Addr) error {
 	}
 	o := p.open[number]
 	if o == nil {
-		o = &port{number: number, clients: map[netip.Addr]int{client: 1}, listeners: map[netip.Addr]*net.TCPListener{}}
-		if err := p.bind(o, p.addrs); err != nil {
+		o = &port{number: number, clients: map[netip.Addr]int{client: 1}, doors: map[netip.Addr]relay.Door{}}
+		if err := p.bind(o); err != nil {
 			return err
 		}
 		p.open[number] = o
@@ -100,114 +109,122 @@ func (p *ports) revoke(slots ...slot) {
 	}
 }
 
-// rebind moves every open port to addrs: what is new is bound before what is
-// gone is closed. An error leaves everything as it was.
-func (p *ports) rebind(addrs []netip.Addr, freebind bool) error {
+// rebind moves every open port: what is new is bound before what is gone is
+// closed. An error leaves everything as it was.
+func (p *ports) rebind(where bindings) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	was, wasFreebind := p.addrs, p.freebind
-	p.addrs, p.freebind = addrs, freebind
+	was := p.where
+	p.where = where
 	var moved []*port
 	for _, o := range p.open {
-		if err := p.bind(o, addrs); err != nil {
+		if err := p.bind(o); err != nil {
 			for _, m := range moved {
-				m.closeBut(was)
+				m.closeBut(was.addrs)
 			}
-			p.addrs, p.freebind = was, wasFreebind
+			p.where = was
 			return err
 		}
 		moved = append(moved, o)
 	}
 	for _, o := range moved {
-		o.closeBut(addrs)
+		o.closeBut(where.addrs)
+		o.tune(where.timeouts)
 	}
 	return nil
 }
 
-// bind adds the listeners that o lacks on addrs, all or none.
-func (p *ports) bind(o *port, addrs []netip.Addr) error {
+// bind adds the doors that o lacks, all or none.
+func (p *ports) bind(o *port) error {
 	var added []netip.Addr
-	for _, a := range addrs {
-		if o.listeners[a] != nil {
+	for _, a := range p.where.addrs {
+		if o.doors[a] != nil {
 			continue
 		}
-		l, err := listen(netip.AddrPortFrom(a, o.number), p.freebind, o.allowed())
+		d, err := p.listen(a, o)
 		if err != nil {
 			for _, b := range added {
-				_ = o.listeners[b].Close()
-				delete(o.listeners, b)
+				o.doors[b].Close()
+				delete(o.doors, b)
 			}
 			return err
 		}
-		o.listeners[a] = l
+		o.doors[a] = d
 		added = append(added, a)
-	}
-	for _, a := range added {
-		p.serve(o.listeners[a], o.number)
 	}
 	return nil
 }
 
-func (p *ports) serve(l *net.TCPListener, number uint16) {
-	p.wg.Go(func() {
-		acceptLoop(l, p.log, func(c *net.TCPConn) {
-			_ = dropFilter(c) // fails only when the client has gone
-			p.accept(c, number)
-		})
+func (p *ports) listen(a netip.Addr, o *port) (relay.Door, error) {
+	allowed, where := o.allowed(), p.where
+	return p.engine.Listen(netip.AddrPortFrom(a, o.number), relay.DoorOptions{
+		Setup: func(fd int) error {
+			if err := attachFilter(fd, a, allowed); err != nil {
+				return err
+			}
+			if err := tune(fd, where.timeouts); err != nil {
+				return err
+			}
+			return setFreebind(fd, a, where.freebind)
+		},
+		Knock: func(client netip.AddrPort, pair relay.Pair) *relay.Call {
+			return p.knock(slot{plain(client.Addr()), o.number}, pair)
+		},
+		Accepted: dropFilter,
+		Starved:  p.starved,
 	})
 }
 
-// close closes every port and waits for the accept loops.
+// close closes every port.
 func (p *ports) close() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.closed = true
 	for n, o := range p.open {
 		delete(p.open, n)
 		o.close()
 	}
-	p.mu.Unlock()
-	p.wg.Wait()
 }
 
 func (o *port) allowed() []netip.Addr { return slices.Collect(maps.Keys(o.clients)) }
 
 func (o *port) refilter() error {
-	for addr, l := range o.listeners {
-		if err := filterListener(l, addr, o.allowed()); err != nil {
+	allowed := o.allowed()
+	for addr, d := range o.doors {
+		if err := d.Control(func(fd int) error { return attachFilter(fd, addr, allowed) }); err != nil {
 			return fmt.Errorf("filter of port %d on %s: %w", o.number, addr, err)
 		}
 	}
 	return nil
 }
 
+// tune has connections accepted from now on notice dead peers as t says.
+func (o *port) tune(t Timeouts) {
+	for _, d := range o.doors {
+		_ = d.Control(func(fd int) error { return tune(fd, t) }) // only fails when closed
+	}
+}
+
 func (o *port) close() { o.closeBut(nil) }
 
 func (o *port) closeBut(keep []netip.Addr) {
-	for a, l := range o.listeners {
+	for a, d := range o.doors {
 		if !slices.Contains(keep, a) {
-			_ = l.Close()
-			delete(o.listeners, a)
+			d.Close()
+			delete(o.doors, a)
 		}
 	}
 }
 
-// acceptLoop hands connections of l to each until l is closed.
-func acceptLoop(l *net.TCPListener, log logrus.FieldLogger, each func(*net.TCPConn)) {
-	var warned time.Time
-	for {
-		c, err := l.AcceptTCP()
-		if err == nil {
-			each(c)
-			continue
-		}
-		if errors.Is(err, net.ErrClosed) {
+// starvation logs, once in a while, that descriptors have run out.
+func starvation(log logrus.FieldLogger) func(error) {
+	var last atomic.Int64
+	return func(err error) {
+		now := time.Now().UnixNano()
+		if was := last.Load(); now-was < int64(starvedEvery) || !last.CompareAndSwap(was, now) {
 			return
 		}
-		if time.Since(warned) > time.Minute {
-			warned = time.Now()
-			log.WithError(err).WithField("listener", l.Addr().String()).
-				Error("cannot accept connections; raise the descriptor limit (LimitNOFILE=) if it says too many open files")
-		}
-		time.Sleep(acceptPause)
+		go log.WithError(err). // off the loop: a log may block
+					Error("cannot accept connections; raise the descriptor limit (LimitNOFILE=) if it says too many open files")
 	}
 }

@@ -41,25 +41,33 @@ func (c *selfChecker) check(ctx context.Context, node netip.Addr, engine *relay.
 }
 
 func throughTunnel(ctx context.Context, node netip.Addr, engine *relay.Engine) error {
-	vm, err := listen(netip.AddrPortFrom(node, 0), false, []netip.Addr{node})
+	own := []netip.Addr{node}
+	vm, err := listen(netip.AddrPortFrom(node, 0), own)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", node, err)
 	}
 	defer vm.Close()
-	door, err := listen(netip.AddrPortFrom(node, 0), false, []netip.Addr{node})
+	door, err := engine.Listen(netip.AddrPortFrom(node, 0), relay.DoorOptions{
+		Setup: func(fd int) error { return attachFilter(fd, node, own) },
+		Knock: func(netip.AddrPort, relay.Pair) *relay.Call {
+			return &relay.Call{
+				To:      []netip.AddrPort{vm.Addr().(*net.TCPAddr).AddrPort()},
+				Timeout: selfCheckTime,
+				Setup:   func(fd int) error { return bindTo(fd, node) },
+				Options: relay.Options{HalfClose: selfCheckTime},
+			}
+		},
+	})
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", node, err)
+		return err
 	}
 	defer door.Close()
 	deadline, _ := ctx.Deadline()
-	for _, l := range []*net.TCPListener{vm, door} {
-		_ = l.SetDeadline(deadline) // only fails when closed
-	}
-	var parts sync.WaitGroup
-	defer parts.Wait()
-	parts.Go(func() { echoOnce(vm, deadline) })
-	parts.Go(func() { relayOnce(ctx, node, door, vm.Addr(), engine) })
-	return thereAndBack(ctx, node, door.Addr())
+	_ = vm.SetDeadline(deadline) // only fails when closed
+	var echo sync.WaitGroup
+	defer echo.Wait()
+	echo.Go(func() { echoOnce(vm, deadline) })
+	return thereAndBack(ctx, node, net.TCPAddrFromAddrPort(door.Addr()))
 }
 
 func echoOnce(l *net.TCPListener, deadline time.Time) {
@@ -70,23 +78,6 @@ func echoOnce(l *net.TCPListener, deadline time.Time) {
 	defer c.Close()
 	_ = c.SetDeadline(deadline) // only fails when closed
 	_, _ = io.Copy(c, c)        // what is lost shows at the other end
-}
-
-func relayOnce(ctx context.Context, node netip.Addr, door *net.TCPListener, vm net.Addr, engine *relay.Engine) {
-	client, err := door.AcceptTCP()
-	if err != nil {
-		return
-	}
-	leg, err := dialAs(ctx, node, vm)
-	if err != nil {
-		relay.Reset(client)
-		return
-	}
-	ended := make(chan struct{})
-	pair := engine.Join(client, leg, relay.Options{OnEnd: func(relay.Result) { close(ended) }})
-	stop := context.AfterFunc(ctx, func() { pair.Kill(relay.Shutdown) })
-	defer stop()
-	<-ended
 }
 
 func thereAndBack(ctx context.Context, node netip.Addr, door net.Addr) error {

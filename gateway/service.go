@@ -3,6 +3,9 @@ package gateway
 import (
 	"context"
 	"net"
+	"net/netip"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -24,32 +27,33 @@ const (
 // service is the byte-transparent tunnel from clients to the dispatchers. It
 // tries those that answered their last check first, each in turn.
 type service struct {
-	engine *relay.Engine
-	log    logrus.FieldLogger
-	wake   chan struct{}  // capacity 1: check now
-	wg     sync.WaitGroup // accept loop and connections being set up
+	engine  *relay.Engine
+	resolve func(context.Context, string) ([]netip.Addr, error)
+	log     logrus.FieldLogger
+	starved func(error)
+	wake    chan struct{} // capacity 1: check now
 
 	mu       sync.Mutex
 	cfg      Config
-	ctx      context.Context //nolint:containedctx // the service's life, for dials
-	stop     context.CancelFunc
-	listener *net.TCPListener
-	next     *net.TCPListener // bound by prepare, not yet serving
+	door     relay.Door
+	next     relay.Door // bound by prepare; refuses everybody until commit
 	backends []*backend
 	turn     int
-	pairs    map[relay.Pair]struct{}
-	open     int // connections, being set up or relayed
+	pairs    map[relay.Pair]struct{} // being set up or relayed
 }
 
-// backend is one dispatcher. The service's lock guards ok.
+// backend is one dispatcher. The service's lock guards ok and to.
 type backend struct {
-	addr string
+	addr string // host:port
+	to   []netip.AddrPort
 	ok   bool
 }
 
-func newService(engine *relay.Engine, log logrus.FieldLogger) *service {
-	ctx, stop := context.WithCancel(context.Background())
-	return &service{engine: engine, log: log, wake: make(chan struct{}, 1), ctx: ctx, stop: stop, pairs: map[relay.Pair]struct{}{}}
+func newService(engine *relay.Engine, resolve func(context.Context, string) ([]netip.Addr, error), log logrus.FieldLogger) *service {
+	return &service{
+		engine: engine, resolve: resolve, log: log, starved: starvation(log),
+		wake: make(chan struct{}, 1), pairs: map[relay.Pair]struct{}{},
+	}
 }
 
 // wanted tells whether cfg has a service tunnel at all.
@@ -60,24 +64,35 @@ func (c Config) wantsService() bool { return c.Enabled && len(c.Service.Dispatch
 func (s *service) prepare(cfg Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !cfg.wantsService() || s.listener != nil && s.cfg.Service.Listen == cfg.Service.Listen {
+	if !cfg.wantsService() || s.door != nil && s.cfg.Service.Listen == cfg.Service.Listen {
 		return nil
 	}
-	l, err := listen(cfg.Service.Listen, cfg.Freebind, nil)
+	listen := cfg.Service.Listen
+	d, err := s.engine.Listen(listen, relay.DoorOptions{
+		Setup: func(fd int) error {
+			if err := tune(fd, cfg.Timeouts); err != nil {
+				return err
+			}
+			return setFreebind(fd, listen.Addr(), cfg.Freebind)
+		},
+		Knock:   func(_ netip.AddrPort, p relay.Pair) *relay.Call { return s.knock(listen, p) },
+		Starved: s.starved,
+	})
 	if err != nil {
 		return err
 	}
-	s.next = l
+	s.next = d
 	return nil
 }
 
 // abandon undoes prepare.
 func (s *service) abandon() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.next != nil {
-		_ = s.next.Close()
-		s.next = nil
+	next := s.next
+	s.next = nil
+	s.mu.Unlock()
+	if next != nil {
+		next.Close()
 	}
 }
 
@@ -85,24 +100,23 @@ func (s *service) abandon() {
 // more.
 func (s *service) commit(cfg Config) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.listener
+	old := s.door
 	switch {
 	case !cfg.wantsService():
-		s.listener = nil
+		s.door = nil
 		s.endAll()
 	case s.next != nil:
-		s.listener, s.next = s.next, nil
-		l := s.listener
-		s.wg.Go(func() { acceptLoop(l, s.log, s.accepted) })
+		s.door, s.next = s.next, nil
 	default:
+		_ = s.door.Control(func(fd int) error { return tune(fd, cfg.Timeouts) }) // only fails when closed
 		old = nil
-	}
-	if old != nil {
-		_ = old.Close()
 	}
 	s.backends = keep(s.backends, cfg)
 	s.cfg = cfg
+	s.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -132,14 +146,17 @@ func keep(was []*backend, cfg Config) []*backend {
 		b := known[addr]
 		if b == nil {
 			b = &backend{addr: addr, ok: true}
+			if to, err := netip.ParseAddrPort(addr); err == nil {
+				b.to = []netip.AddrPort{to}
+			}
 		}
 		now = append(now, b)
 	}
 	return now
 }
 
-// run checks the dispatchers until ctx is done, then closes the listener and
-// waits for connections being set up. The relay ends the others.
+// run checks the dispatchers until ctx is done, then closes the door. The relay
+// ends the connections.
 func (s *service) run(ctx context.Context) {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
@@ -152,15 +169,14 @@ func (s *service) run(ctx context.Context) {
 			s.check(ctx)
 		}
 	}
-	s.stop()
 	s.abandon()
 	s.mu.Lock()
-	if s.listener != nil {
-		_ = s.listener.Close()
-		s.listener = nil
-	}
+	door := s.door
+	s.door = nil
 	s.mu.Unlock()
-	s.wg.Wait()
+	if door != nil {
+		door.Close()
+	}
 }
 
 func (s *service) check(ctx context.Context) {
@@ -170,17 +186,53 @@ func (s *service) check(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, b := range backends {
 		all.Go(func() {
-			d := net.Dialer{Timeout: checkTime}
-			conn, err := d.DialContext(ctx, "tcp", b.addr)
-			if err == nil {
-				_ = conn.Close() // the connection was the question
-			}
+			err := s.checkOne(ctx, b)
 			if ctx.Err() == nil {
 				s.mark(b, err)
 			}
 		})
 	}
 	all.Wait()
+}
+
+// checkOne finds out where a dispatcher is and whether it accepts connections.
+func (s *service) checkOne(ctx context.Context, b *backend) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	to, err := s.locate(ctx, b.addr)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	b.to = to
+	s.mu.Unlock()
+	for _, a := range to {
+		var conn *net.TCPConn
+		if conn, err = dialTCP(ctx, a, Timeouts{}); err == nil {
+			return conn.Close() // the connection was the question
+		}
+	}
+	return err
+}
+
+func (s *service) locate(ctx context.Context, addr string) ([]netip.AddrPort, error) {
+	if to, err := netip.ParseAddrPort(addr); err == nil {
+		return []netip.AddrPort{to}, nil
+	}
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := s.resolve(ctx, host)
+	var to []netip.AddrPort
+	for _, a := range addrs {
+		to = append(to, netip.AddrPortFrom(plain(a), uint16(port)))
+	}
+	return to, err
 }
 
 // mark notes whether a dispatcher answers and logs a change.
@@ -208,83 +260,63 @@ func (s *service) health() []Dispatcher {
 	return list
 }
 
-// order lists the dispatchers to try: the next in turn first, and those that
-// failed their check only after all others.
-func (s *service) order() []*backend {
+// knock says where a client of the door on listen may go: to the dispatcher
+// whose turn it is, and to the others when it does not answer, those that
+// failed their check last. nil when there is no room or nothing to go to.
+func (s *service) knock(listen netip.AddrPort, p relay.Pair) *relay.Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var good, bad []*backend
+	most := s.cfg.Limits.Connections
+	if most == 0 {
+		most = serviceMax
+	}
+	to := s.order()
+	if s.door == nil || s.cfg.Service.Listen != listen || len(s.pairs) >= most || len(to) == 0 {
+		return nil
+	}
+	s.pairs[p] = struct{}{}
+	t := s.cfg.Timeouts
+	return &relay.Call{
+		To:      to,
+		Timeout: t.Dial,
+		Setup:   func(fd int) error { return tune(fd, t) },
+		Missed:  s.missed,
+		Options: relay.Options{HalfClose: t.HalfClose, OnEnd: func(relay.Result) { s.left(p) }},
+	}
+}
+
+func (s *service) order() []netip.AddrPort {
+	var good, bad []netip.AddrPort
 	for i := range s.backends {
 		b := s.backends[(s.turn+i)%len(s.backends)]
 		if b.ok {
-			good = append(good, b)
+			good = append(good, b.to...)
 		} else {
-			bad = append(bad, b)
+			bad = append(bad, b.to...)
 		}
 	}
 	s.turn++
 	return append(good, bad...)
 }
 
-func (s *service) accepted(client *net.TCPConn) {
+// missed has a dispatcher that could not be reached passed over by others, and
+// checked at once.
+func (s *service) missed(to netip.AddrPort, err error) {
 	s.mu.Lock()
-	most := s.cfg.Limits.Connections
-	if most == 0 {
-		most = serviceMax
-	}
-	full := s.open >= most
-	if !full {
-		s.open++
-	}
-	s.mu.Unlock()
-	if full {
-		relay.Reset(client)
-		return
-	}
-	s.wg.Go(func() { s.connect(client) })
-}
-
-func (s *service) connect(client *net.TCPConn) {
-	s.mu.Lock()
-	cfg, ctx := s.cfg, s.ctx
-	s.mu.Unlock()
-	for _, b := range s.order() {
-		vm, err := dialAddr(ctx, b.addr, cfg.Timeouts)
-		if err != nil {
-			if ctx.Err() == nil {
-				s.mark(b, err)
-			}
-			continue
+	var down *backend
+	for _, b := range s.backends {
+		if slices.Contains(b.to, to) && b.ok {
+			down = b
 		}
-		_ = tune(client, cfg.Timeouts) // a client that has left shows in the relay
-		s.join(client, vm, cfg.Timeouts)
-		return
 	}
-	relay.Reset(client)
-	s.mu.Lock()
-	s.open--
 	s.mu.Unlock()
-}
-
-func (s *service) join(client, vm *net.TCPConn, t Timeouts) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ready := make(chan struct{})
-	var pair relay.Pair
-	pair = s.engine.Join(client, vm, relay.Options{HalfClose: t.HalfClose, OnEnd: func(relay.Result) {
-		<-ready
-		s.left(pair)
-	}})
-	s.pairs[pair] = struct{}{}
-	close(ready)
-	if s.listener == nil { // switched off while the dispatcher was dialled
-		pair.Kill(ReasonAdmin)
+	if down != nil {
+		go s.mark(down, err) // off the loop: a log may block
 	}
 }
 
-func (s *service) left(pair relay.Pair) {
+func (s *service) left(p relay.Pair) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.pairs, pair)
-	s.open--
+	delete(s.pairs, p)
 }

@@ -10,28 +10,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listen binds a TCP listener on exactly addr whose filter is in place before
-// the first packet can arrive. clients nil means everybody.
-func listen(addr netip.AddrPort, freebind bool, clients []netip.Addr) (*net.TCPListener, error) {
-	lc := net.ListenConfig{
-		KeepAliveConfig: net.KeepAliveConfig{Enable: false}, // tune sets it per connection
-		Control: func(_, _ string, raw syscall.RawConn) error {
-			return onSocket(raw, func(fd int) error {
-				if clients != nil {
-					if err := attachFilter(fd, addr.Addr(), clients); err != nil {
-						return err
-					}
-				}
-				return setFreebind(fd, addr.Addr(), freebind)
-			})
-		},
-	}
-	lc.SetMultipathTCP(false) // splice needs plain TCP
+// listen binds a TCP listener on exactly addr, open to clients alone from the
+// first packet on.
+func listen(addr netip.AddrPort, clients []netip.Addr) (*net.TCPListener, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return onSocket(raw, func(fd int) error { return attachFilter(fd, addr.Addr(), clients) })
+	}}
+	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(context.Background(), "tcp", addr.String())
 	if err != nil {
 		return nil, err
 	}
 	return l.(*net.TCPListener), nil
+}
+
+// bindTo has a socket that is about to connect come from addr.
+func bindTo(fd int, addr netip.Addr) error {
+	if addr.Is4() {
+		return unix.Bind(fd, &unix.SockaddrInet4{Addr: addr.As4()})
+	}
+	return unix.Bind(fd, &unix.SockaddrInet6{Addr: addr.As16()})
 }
 
 func setFreebind(fd int, addr netip.Addr, on bool) error {
@@ -45,34 +43,42 @@ func setFreebind(fd int, addr netip.Addr, on bool) error {
 	}
 }
 
-func filterListener(l *net.TCPListener, local netip.Addr, clients []netip.Addr) error {
-	raw, err := l.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return onSocket(raw, func(fd int) error { return attachFilter(fd, local, clients) })
-}
-
 // keepaliveProbes is how many probes may go unanswered.
 const keepaliveProbes = 3
 
-// tune makes c notice a dead peer as the timeouts say.
-func tune(c *net.TCPConn, t Timeouts) error {
-	ka := net.KeepAliveConfig{Enable: t.Keepalive > 0, Count: keepaliveProbes}
-	if ka.Enable {
-		ka.Idle = t.Keepalive
-		ka.Interval = max(t.Keepalive/keepaliveProbes, time.Second)
-	}
-	if err := c.SetKeepAliveConfig(ka); err != nil {
+// tune makes the socket fd notice a dead peer as the timeouts say. On a
+// listener it holds for what is accepted from then on.
+func tune(fd int, t Timeouts) error {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(t.UserTimeout.Milliseconds())); err != nil {
 		return err
 	}
+	if t.Keepalive <= 0 {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
+	}
+	idle := seconds(t.Keepalive)
+	for _, o := range []struct{ level, name, value int }{
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, idle},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, max(idle/keepaliveProbes, 1)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepaliveProbes},
+	} {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seconds rounds up to the whole seconds TCP counts in.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+// tuneConn is tune for a connection of package net.
+func tuneConn(c *net.TCPConn, t Timeouts) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
 	}
-	return onSocket(raw, func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(t.UserTimeout.Milliseconds()))
-	})
+	return onSocket(raw, func(fd int) error { return tune(fd, t) })
 }
 
 func onSocket(raw syscall.RawConn, do func(fd int) error) error {

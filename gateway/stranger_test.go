@@ -53,14 +53,10 @@ func TestStrangersWhoPassTheFilterAreReset(t *testing.T) {
 	r, vm := newRig(t), newEcho(t)
 	g := r.granted("127.0.0.5", vm.addr)
 	r.ports.mu.Lock()
-	l := r.ports.open[g.Port].listeners[r.addr]
+	door := r.ports.open[g.Port].doors[r.addr]
 	r.ports.mu.Unlock()
-	raw, err := l.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := []bpf.Instruction{bpf.RetConstant{Val: acceptAll}}
-	if err := onSocket(raw, func(fd int) error { return setFilter(fd, all) }); err != nil {
+	if err := door.Control(func(fd int) error { return setFilter(fd, all) }); err != nil {
 		t.Fatal(err)
 	}
 	c, err := dialFrom("127.0.0.6", netip.AddrPortFrom(r.addr, g.Port), patience)

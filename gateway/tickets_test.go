@@ -46,6 +46,7 @@ func TestTicketOverridesTheRequest(t *testing.T) {
 	if now.User != "ada" || now.VMID != "vm-7" || now.Protocol != "vnc" || now.VMPort != vm.addr.Port() {
 		t.Errorf("got %+v, want what the ticket says", now)
 	}
+	eventually(t, "the session is told", func() bool { return len(r.audit.of(g.ID)) > 0 })
 	if e := r.audit.of(g.ID)[0]; !e.Verified || e.User != "ada" {
 		t.Errorf("got %+v, want a verified user", e)
 	}

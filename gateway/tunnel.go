@@ -12,92 +12,46 @@ import (
 	"vdi-gateway/gateway/relay"
 )
 
-// accepted matches a connection on a range port to its grant. It runs in the
-// accept loop, so all that takes time happens in a goroutine of its own.
-func (g *Gateway) accepted(conn *net.TCPConn, port uint16) {
-	ch, err := g.admitAt(slot{clientOf(conn), port})
-	if err != nil {
-		relay.Reset(conn)
-		return
-	}
-	g.wg.Go(func() { g.connect(ch, conn) })
-}
-
-// clientOf is the address of conn's peer; invalid when it has gone already.
-func clientOf(conn *net.TCPConn) netip.Addr {
-	a, ok := conn.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	return plain(a.AddrPort().Addr())
-}
-
-func (g *Gateway) admitAt(s slot) (*channel, error) {
+// knock matches a client on a range port to its grant and says where it wants
+// to go; nil refuses it. It runs on the relay's loops and must not block.
+func (g *Gateway) knock(s slot, pair relay.Pair) *relay.Call {
 	g.mu.Lock()
 	gr := g.reg.slots[s]
 	if gr == nil {
 		g.mu.Unlock()
-		return nil, refuse(ErrNotFound, "no grant of this client on this port")
+		return nil
 	}
-	ch, victim, err := g.admit(gr)
+	ch, victim, err := gr.admit(time.Now())
 	g.mu.Unlock()
+	if err != nil {
+		return nil
+	}
 	if victim != nil {
 		victim.kill(ReasonReplaced)
 	}
-	return ch, err
+	ch.belongs(pair)
+	return g.call(ch)
 }
 
-// admit reserves a channel of gr together with the means to end its dial. The
-// caller holds the lock and kills the victim after letting it go.
-func (g *Gateway) admit(gr *grant) (ch, victim *channel, err error) {
-	ch, victim, err = gr.admit(time.Now())
-	if err == nil {
-		ch.ctx, ch.cancel = context.WithCancelCause(g.ctx)
+// call is what the relay does for a channel.
+func (g *Gateway) call(ch *channel) *relay.Call {
+	return &relay.Call{
+		To:      ch.grant.target.addrs,
+		Timeout: ch.timeouts.Dial,
+		Setup:   func(fd int) error { return tune(fd, ch.timeouts) },
+		Joined:  func() { g.joined(ch) },
+		Options: relay.Options{HalfClose: ch.timeouts.HalfClose, OnEnd: func(res relay.Result) {
+			if res.Err != nil {
+				g.failed(ch, ch.grant.target.unreachable(res.Err, ch.timeouts))
+				return
+			}
+			g.left(ch, res)
+		}},
 	}
-	return ch, victim, err
 }
 
-// connect dials the VM for a client that is there and joins the two.
-func (g *Gateway) connect(ch *channel, client *net.TCPConn) {
-	vm, err := g.dialFor(ch)
-	if err != nil {
-		relay.Reset(client)
-		return
-	}
-	if err := tune(client, ch.timeouts); err != nil {
-		g.deps.Log.WithError(err).Debug("the client left before its tunnel was up")
-	}
-	g.join(ch, client, vm)
-}
-
-// dialFor dials the VM of a reserved channel. On failure the channel is given
-// back, and a VM that does not answer is audited.
-func (g *Gateway) dialFor(ch *channel) (*net.TCPConn, error) {
-	vm, err := ch.grant.target.dial(ch.ctx, ch.timeouts)
-	if err == nil {
-		return vm, nil
-	}
-	unwanted := context.Cause(ch.ctx) != nil
-	failed := g.release(ch)
-	if !unwanted {
-		failed.Reason, failed.Detail = ReasonVMUnreachable, err.Error()
-		g.tell(failed)
-	}
-	return nil, err
-}
-
-// release gives a channel back that was never joined.
-func (g *Gateway) release(ch *channel) Event {
-	ch.cancel(nil)
-	now := time.Now()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	ch.finish(relay.Result{}, now)
-	return g.event(ch.grant, EventFailed, now)
-}
-
-// join gives both legs to the relay and audits the session's begin.
-func (g *Gateway) join(ch *channel, client net.Conn, vm *net.TCPConn) {
+// joined accounts for a channel that has reached its VM.
+func (g *Gateway) joined(ch *channel) {
 	now := time.Now()
 	g.mu.Lock()
 	fresh := ch.begin(now)
@@ -106,16 +60,29 @@ func (g *Gateway) join(ch *channel, client net.Conn, vm *net.TCPConn) {
 	if fresh {
 		g.tell(opened)
 	}
-	pair := g.engine.Join(client, vm, relay.Options{
-		HalfClose: ch.timeouts.HalfClose,
-		OnEnd:     func(res relay.Result) { g.left(ch, res) },
-	})
-	ch.joined(pair)
+}
+
+// failed gives a channel back that did not reach its VM. That is audited,
+// unless somebody ended the channel.
+func (g *Gateway) failed(ch *channel, why error) {
+	failed := g.release(ch)
+	if !ch.unwanted() {
+		failed.Reason, failed.Detail = ReasonVMUnreachable, why.Error()
+		g.tell(failed)
+	}
+}
+
+// release gives a channel back that was never joined.
+func (g *Gateway) release(ch *channel) Event {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	ch.finish(relay.Result{}, now)
+	return g.event(ch.grant, EventFailed, now)
 }
 
 // left accounts for a channel that has ended.
 func (g *Gateway) left(ch *channel, res relay.Result) {
-	ch.cancel(nil)
 	now := time.Now()
 	g.mu.Lock()
 	s := ch.finish(res, now)
@@ -158,27 +125,28 @@ func (t target) dial(ctx context.Context, timeouts Timeouts) (*net.TCPConn, erro
 		}
 		last = err
 	}
+	return nil, t.unreachable(last, timeouts)
+}
+
+// unreachable puts a failed dial in words for who asked for it: a *Refusal.
+func (t target) unreachable(err error, timeouts Timeouts) error {
 	name := net.JoinHostPort(t.host, fmt.Sprint(t.port))
-	if errors.Is(last, os.ErrDeadlineExceeded) || errors.Is(last, context.DeadlineExceeded) {
-		return nil, refuse(ErrVMTimeout, fmt.Sprintf("%s did not answer within %s", name, timeouts.Dial))
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return refuse(ErrVMTimeout, fmt.Sprintf("%s did not answer within %s", name, timeouts.Dial))
 	}
-	return nil, refuse(ErrVMUnreachable, fmt.Sprintf("%s cannot be reached: %v", name, plainCause(last)))
+	return refuse(ErrVMUnreachable, fmt.Sprintf("%s cannot be reached: %v", name, plainCause(err)))
 }
 
+// dialTCP connects and sets the connection up as t says.
 func dialTCP(ctx context.Context, a netip.AddrPort, t Timeouts) (*net.TCPConn, error) {
-	return dialAddr(ctx, a.String(), t)
-}
-
-// dialAddr connects to host:port and sets the connection up as t says.
-func dialAddr(ctx context.Context, addr string, t Timeouts) (*net.TCPConn, error) {
 	d := net.Dialer{Timeout: t.Dial, KeepAlive: -1}
 	d.SetMultipathTCP(false)
-	c, err := d.DialContext(ctx, "tcp", addr)
+	c, err := d.DialContext(ctx, "tcp", a.String())
 	if err != nil {
 		return nil, err
 	}
 	conn := c.(*net.TCPConn)
-	if err := tune(conn, t); err != nil {
+	if err := tuneConn(conn, t); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}

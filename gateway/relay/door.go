@@ -24,6 +24,9 @@ type DoorOptions struct {
 	// Knock decides about a client. nil refuses it with a reset; its pair is
 	// only a name then. Otherwise the call's VM is dialled and joined.
 	Knock func(client netip.AddrPort, p Pair) *Call
+	// Accepted prepares the socket of a client that is not refused; it may
+	// be nil.
+	Accepted func(fd int)
 	// Starved is told when descriptors run out; accepting pauses meanwhile.
 	Starved func(err error)
 }

@@ -89,6 +89,11 @@ func (d *copiedDoor) receive(c *net.TCPConn) {
 		reset(c)
 		return
 	}
+	if d.opt.Accepted != nil {
+		if raw, err := c.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { d.opt.Accepted(int(fd)) }) // it has just been accepted
+		}
+	}
 	d.engine.wg.Go(func() { a.connect(call) })
 }
 

@@ -184,6 +184,9 @@ func (l *loop) receive(d *door, fd int, client netip.AddrPort) {
 		resetSocket(fd)
 		return
 	}
+	if d.opt.Accepted != nil {
+		d.opt.Accepted(fd)
+	}
 	f.opt, f.dialling, f.up.rest = call.Options, &dialling{call: call}, call.Prelude
 	d.engine.wg.Add(1)
 	d.engine.loops.live.Add(1)

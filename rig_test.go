@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -125,7 +126,8 @@ func launch(tb testing.TB, db string, addr netip.Addr, args ...string) *child {
 	tb.Cleanup(func() {
 		n.kill()
 		if tb.Failed() {
-			tb.Logf("log of the node on %s:\n%s", addr, n.log)
+			lines := strings.SplitAfter(n.log.String(), "\n")
+			tb.Logf("end of the log of the node on %s:\n%s", addr, strings.Join(lines[max(0, len(lines)-50):], ""))
 		}
 	})
 	return n

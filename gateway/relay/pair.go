@@ -123,8 +123,8 @@ func (p *Pair) blame(d *direction, err error, eof Reason) Reason {
 func (p *Pair) Kill(why Reason) {
 	p.end(why)
 	if p.killed.CompareAndSwap(false, true) {
-		reset(p.up.src)
 		reset(p.down.src)
+		reset(p.up.src)
 	}
 }
 
@@ -143,8 +143,8 @@ func (p *Pair) close() {
 		reset(p.up.src)
 		reset(p.down.src)
 	}
-	_ = p.up.src.Close() // either may be closed already
-	_ = p.down.src.Close()
+	_ = p.down.src.Close() // either may be closed already
+	_ = p.up.src.Close()   // the one that may say farewell, and take its time
 }
 
 func (p *Pair) finish() {

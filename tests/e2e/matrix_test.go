@@ -198,10 +198,3 @@ func comeAndGo(t *testing.T, host *lab.Host, client *node.Client, v *vm, way int
 		return nil
 	}
 }
-
-func wantEnd(c net.Conn) error {
-	if err := endOf(c); !errors.Is(err, io.EOF) {
-		return err
-	}
-	return nil
-}

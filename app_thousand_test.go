@@ -41,8 +41,10 @@ func TestAThousandSessions(t *testing.T) {
 		})
 	}
 	all.Wait()
-	full := call{path: "/v3/open_connection/", key: testCLIKey, from: netip.AddrFrom4([4]byte{127, 0, 0, 2}),
-		body: keys{"vm_address": "127.0.0.1", "vm_port": vm.Port, "probe": false}}
+	full := call{
+		path: "/v3/open_connection/", key: testCLIKey, from: netip.AddrFrom4([4]byte{127, 0, 0, 2}),
+		body: keys{"vm_address": "127.0.0.1", "vm_port": vm.Port, "probe": false},
+	}
 	if code, _ := n.call(t, 503, full).refusal(t); code != "NO_FREE_PORT" {
 		t.Errorf("got %s when all ports are taken, want NO_FREE_PORT", code)
 	}

@@ -24,8 +24,6 @@ const (
 	retryEvery = 2 * time.Second
 	// purgeEvery is how often spent and expired tickets are deleted.
 	purgeEvery = 10 * time.Minute
-	// stopTime is what a stop may take before connections are cut.
-	stopTime = 3 * time.Second
 	// dbTime bounds one query.
 	dbTime = 10 * time.Second
 )

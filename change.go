@@ -119,7 +119,8 @@ func (a *app) rejected(why error) error {
 func nodeName(s settingsdb.Settings, node interface {
 	IsValid() bool
 	String() string
-}) string {
+},
+) string {
 	if node.IsValid() || len(s.InternalAddrs) == 0 {
 		return node.String()
 	}

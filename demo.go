@@ -36,7 +36,7 @@ func (c *demoCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // what is left lies in a temporary folder
 	d := &demo{once: c.Once, dir: dir}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -60,7 +60,7 @@ type demo struct {
 
 // start brings up the desktop and the node on free ports of the loopback.
 func (d *demo) start(ctx context.Context, parts *errgroup.Group, cancel func()) error {
-	vm, err := net.Listen("tcp", "127.0.0.1:0")
+	vm, err := listenLoopback(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (d *demo) start(ctx context.Context, parts *errgroup.Group, cancel func()) 
 		defer cancel()
 		return desktop.New(desktop.Config{Name: "vdi-gateway demo"}).Serve(ctx, vm)
 	})
-	store, err := d.database()
+	store, err := d.database(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,12 +92,12 @@ func (d *demo) start(ctx context.Context, parts *errgroup.Group, cancel func()) 
 
 // database makes the demo's settings: everything on loopback, the desktop the
 // only target.
-func (d *demo) database() (*settingsdb.Store, error) {
+func (d *demo) database(ctx context.Context) (*settingsdb.Store, error) {
 	fresh, err := settingsdb.Fresh(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	if err != nil {
 		return nil, err
 	}
-	first, err := freePorts(demoPorts + 1)
+	first, err := freePorts(ctx, demoPorts+1)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (d *demo) database() (*settingsdb.Store, error) {
 		return nil, err
 	}
 	s, problems := settingsdb.Revise(fresh, fmt.Appendf(nil,
-		`{"api_port":%d,"port_range_start":%d,"port_range_stop":%d,"targets":{"allow":[{"cidr":"127.0.0.1/32","ports":["%s"]}]}}`,
+		`{"listen_ip":"127.0.0.1","api_port":%d,"port_range_start":%d,"port_range_stop":%d,"targets":{"allow":[{"cidr":"127.0.0.1/32","ports":["%s"]}]}}`,
 		first, first+1, first+demoPorts, vmPort))
 	if len(problems) > 0 {
 		return nil, problems
@@ -119,30 +119,36 @@ func (d *demo) database() (*settingsdb.Store, error) {
 func (d *demo) databasePath() string { return filepath.Join(d.dir, "settings.db") }
 
 // freePorts finds n free ports in a row on the loopback.
-func freePorts(n int) (first int, err error) {
+func freePorts(ctx context.Context, n int) (first int, err error) {
 	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := listenLoopback(ctx, 0)
 		if err != nil {
 			return 0, err
 		}
 		first = l.Addr().(*net.TCPAddr).Port
 		_ = l.Close() // only its number was wanted
-		if first+n < 1<<16 && allFree(first, n) {
+		if first+n < 1<<16 && allFree(ctx, first, n) {
 			return first, nil
 		}
 	}
 	return 0, fmt.Errorf("no %d free ports in a row on 127.0.0.1", n)
 }
 
-func allFree(first, n int) bool {
+func allFree(ctx context.Context, first, n int) bool {
 	for p := first; p < first+n; p++ {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
+		l, err := listenLoopback(ctx, p)
 		if err != nil {
 			return false
 		}
 		_ = l.Close() // only its number was wanted
 	}
 	return true
+}
+
+// listenLoopback listens on a port of the loopback; 0 is any free one.
+func listenLoopback(ctx context.Context, port int) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }
 
 // demoTunnel is what open_connection answers, as far as the demo needs it.

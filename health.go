@@ -48,12 +48,16 @@ func (a *app) checks(ctx context.Context, fault error) []api.Check {
 	list = append(list, check(checkAudit, a.audit.Err(), fmt.Sprintf("%d rows lost since the start", a.audit.Dropped())))
 	s, _ := a.Current()
 	if !s.Targets.RequireTicket {
-		list = append(list, api.Check{Name: "targets", OK: true,
-			Detail: "targets.require_ticket is false: any holder of cli_key may name any allowed VM"})
+		list = append(list, api.Check{
+			Name: "targets", OK: true,
+			Detail: "targets.require_ticket is false: any holder of cli_key may name any allowed VM",
+		})
 	}
 	if s.VirtualAddr != "" {
-		list = append(list, api.Check{Name: "virtual_addr",
-			Detail: "this version does not hold the virtual address itself"})
+		list = append(list, api.Check{
+			Name:   "virtual_addr",
+			Detail: "this version does not hold the virtual address itself",
+		})
 	}
 	return list
 }

@@ -83,78 +83,104 @@ func TestPlan(t *testing.T) {
 		{"every key", "", func(*settingsdb.Settings) {}, func(*plan) {}},
 		{"disabled", "", func(s *settingsdb.Settings) { s.IsEnabled = false }, func(p *plan) { p.gateway.Enabled = false }},
 		{"no compression", "", func(s *settingsdb.Settings) { s.Compression = false }, func(p *plan) { p.api.Compression = false }},
-		{"public_addr is told to clients and refused as target", "",
+		{
+			"public_addr is told to clients and refused as target", "",
 			func(s *settingsdb.Settings) { s.PublicAddr = "vdi.example.com" },
 			func(p *plan) {
 				p.gateway.PublicAddr = "vdi.example.com"
 				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "vdi.example.com", "10.9.0.1", "dispatcher.example"}
-			}},
-		{"virtual_addr is listened on before it arrives, and the service moves behind the balancer", "",
+			},
+		},
+		{
+			"virtual_addr is listened on before it arrives, and the service moves behind the balancer", "",
 			func(s *settingsdb.Settings) { s.VirtualAddr = "10.0.0.100" },
 			func(p *plan) {
 				p.gateway.PublicAddr, p.gateway.Freebind = "10.0.0.100", true
 				p.gateway.Listen = addrs("10.0.0.2", "10.0.0.100")
 				p.gateway.Service.Listen = netip.MustParseAddrPort("10.0.0.2:4301")
 				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "10.0.0.100", "10.9.0.1", "dispatcher.example"}
-			}},
-		{"public_addr goes before virtual_addr", "",
+			},
+		},
+		{
+			"public_addr goes before virtual_addr", "",
 			func(s *settingsdb.Settings) { s.VirtualAddr, s.PublicAddr = "::ffff:10.0.0.100", "203.0.113.1" },
 			func(p *plan) {
 				p.gateway.PublicAddr, p.gateway.Freebind = "203.0.113.1", true
 				p.gateway.Listen = addrs("10.0.0.2", "10.0.0.100")
 				p.gateway.Service.Listen = netip.MustParseAddrPort("10.0.0.2:4301")
 				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "::ffff:10.0.0.100", "203.0.113.1", "10.9.0.1", "dispatcher.example"}
-			}},
-		{"listen_ip alone is the only address of the API", "",
+			},
+		},
+		{
+			"listen_ip alone is the only address of the API", "",
 			func(s *settingsdb.Settings) { s.ListenIP = "10.5.5.5" },
-			func(p *plan) { p.api.Listen = listen("10.5.5.5:8001") }},
-		{"listen_ip 0.0.0.0", "",
+			func(p *plan) { p.api.Listen = listen("10.5.5.5:8001") },
+		},
+		{
+			"listen_ip 0.0.0.0", "",
 			func(s *settingsdb.Settings) { s.ListenIP = "0.0.0.0" },
-			func(p *plan) { p.api.Listen = listen("0.0.0.0:8001") }},
-		{"listen_ip of the node goes before the common one", "",
+			func(p *plan) { p.api.Listen = listen("0.0.0.0:8001") },
+		},
+		{
+			"listen_ip of the node goes before the common one", "",
 			func(s *settingsdb.Settings) {
 				s.ListenIP = "10.5.5.5"
 				s.Nodes = map[string]settingsdb.NodeSettings{"10.0.0.1": {ListenIP: "10.6.6.6"}, "10.0.0.2": {ListenIP: "10.7.7.7"}}
 			},
-			func(p *plan) { p.api.Listen = listen("10.7.7.7:8001") }},
-		{"listen_ip of another node does not count", "",
+			func(p *plan) { p.api.Listen = listen("10.7.7.7:8001") },
+		},
+		{
+			"listen_ip of another node does not count", "",
 			func(s *settingsdb.Settings) {
 				s.Nodes = map[string]settingsdb.NodeSettings{"10.0.0.1": {ListenIP: "10.6.6.6"}}
-			}, func(*plan) {}},
-		{"no dispatchers", "",
+			}, func(*plan) {},
+		},
+		{
+			"no dispatchers", "",
 			func(s *settingsdb.Settings) { s.DispAddrs = nil },
 			func(p *plan) {
 				p.gateway.Service.Dispatchers = nil
 				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2"}
-			}},
-		{"a dispatcher with IPv6", "",
+			},
+		},
+		{
+			"a dispatcher with IPv6", "",
 			func(s *settingsdb.Settings) { s.DispAddrs = []string{"fd00::5"} },
 			func(p *plan) {
 				p.gateway.Service.Dispatchers = []string{"[fd00::5]:4201"}
 				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "fd00::5"}
-			}},
-		{"0 is never and no limit", "",
+			},
+		},
+		{
+			"0 is never and no limit", "",
 			func(s *settingsdb.Settings) {
 				s.Timeouts, s.Limits, s.Console.PingS = settingsdb.Timeouts{}, settingsdb.Limits{}, 0
 			},
 			func(p *plan) {
 				p.gateway.Timeouts, p.gateway.Limits, p.api.PingInterval = gateway.Timeouts{}, gateway.Limits{}, 0
-			}},
-		{"no ticket required", "",
+			},
+		},
+		{
+			"no ticket required", "",
 			func(s *settingsdb.Settings) { s.Targets.RequireTicket = false },
-			func(p *plan) { p.gateway.Targets.RequireTicket = false }},
-		{"the greatest ports", "",
+			func(p *plan) { p.gateway.Targets.RequireTicket = false },
+		},
+		{
+			"the greatest ports", "",
 			func(s *settingsdb.Settings) { s.APIPort, s.PortRangeStart, s.PortRangeStop = 65535, 65533, 65534 },
 			func(p *plan) {
 				p.api.Listen = listen("[::]:65535")
 				p.gateway.PortStart, p.gateway.PortStop = 65533, 65534
-			}},
-		{"a host that is no node serves the API alone", "none",
+			},
+		},
+		{
+			"a host that is no node serves the API alone", "none",
 			func(*settingsdb.Settings) {},
 			func(p *plan) {
 				p.gateway.Enabled, p.gateway.Node, p.gateway.Listen, p.gateway.PublicAddr = false, netip.Addr{}, nil, ""
 				p.gateway.Service, p.api.Node = gateway.Service{}, netip.Addr{}
-			}},
+			},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, want, node := planSettings(), planned(), netip.MustParseAddr("10.0.0.2")
@@ -163,8 +189,10 @@ func TestPlan(t *testing.T) {
 			}
 			tt.change(&s)
 			tt.want(&want)
-			same := cmp.Options{cmp.AllowUnexported(plan{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
-				cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })}
+			same := cmp.Options{
+				cmp.AllowUnexported(plan{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+				cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+			}
 			if diff := cmp.Diff(want, newPlan(s, node), same); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -74,6 +75,10 @@ func testSettings(tb testing.TB, own netip.Addr, over keys) settingsdb.Settings 
 	return fresh
 }
 
+// quickRace lets a program under the race detector end at once, not a second
+// later.
+const quickRace = "GORACE=atexit_sleep_ms=20"
+
 // child is a node running as a process of its own.
 type child struct {
 	db     string
@@ -112,6 +117,7 @@ func launch(tb testing.TB, db string, addr netip.Addr, args ...string) *child {
 	tb.Helper()
 	n := &child{db: db, addr: addr, log: &lockedBuffer{}, exited: make(chan struct{})}
 	n.cmd = exec.CommandContext(context.Background(), "vdi-gateway", append([]string{"run", "--db", db}, args...)...)
+	n.cmd.Env = append(os.Environ(), quickRace)
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := n.cmd.Start(); err != nil {
@@ -124,8 +130,12 @@ func launch(tb testing.TB, db string, addr netip.Addr, args ...string) *child {
 	}()
 	tb.Cleanup(func() {
 		n.kill()
+		if strings.Contains(n.log.String(), "WARNING: DATA RACE") {
+			tb.Errorf("the node races:\n%s", n.log)
+		}
 		if tb.Failed() {
-			tb.Logf("log of the node on %s:\n%s", addr, n.log)
+			lines := strings.SplitAfter(n.log.String(), "\n")
+			tb.Logf("end of the log of the node on %s:\n%s", addr, strings.Join(lines[max(0, len(lines)-50):], ""))
 		}
 	})
 	return n

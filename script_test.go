@@ -35,6 +35,7 @@ func setUpScript(env *testscript.Env) error {
 	env.Setenv("NODE", own.String())
 	env.Setenv("API", "http://"+netip.AddrPortFrom(own, testAPIPort).String())
 	env.Setenv("KEY", testAPIKey)
+	env.Vars = append(env.Vars, quickRace)
 	document := fmt.Sprintf(`{"internal_addrs":[%q],"listen_ip":%[1]q,"api_port":%d,"port_range_start":%d,"port_range_stop":%d,
 		"api_key":%q,"cli_key":%q,"targets":{"allow":[{"cidr":"127.0.0.1/32"}],"ports":["1-65535"],"require_ticket":true}}`,
 		own, testAPIPort, testFirst, testLast, testAPIKey, testCLIKey)

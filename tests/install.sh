@@ -13,6 +13,7 @@ PATH=$PATH:/usr/sbin:/sbin
 needs='
 Xtigervnc              tigervnc-standalone-server
 gvnccapture            gvncviewer
+xtigervncviewer        tigervnc-viewer
 sqlite3                sqlite3
 ip                     iproute2
 nft                    nftables

@@ -116,8 +116,8 @@ func (p *copied) blame(d *direction, err error, eof Reason) Reason {
 func (p *copied) Kill(why Reason) {
 	p.end(why)
 	if p.killed.CompareAndSwap(false, true) {
-		reset(p.up.src)
 		reset(p.down.src)
+		reset(p.up.src)
 	}
 }
 
@@ -136,8 +136,8 @@ func (p *copied) close() {
 		reset(p.up.src)
 		reset(p.down.src)
 	}
-	_ = p.up.src.Close() // either may be closed already
-	_ = p.down.src.Close()
+	_ = p.down.src.Close() // either may be closed already
+	_ = p.up.src.Close()   // the one that may say farewell, and take its time
 }
 
 func (p *copied) finish() {

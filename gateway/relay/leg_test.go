@@ -158,16 +158,34 @@ func TestHalfCloseOfALegInMemory(t *testing.T) {
 	}
 }
 
+// lingering is a leg whose reset takes until the other side is gone.
+type lingering struct {
+	*message
+	until chan struct{}
+}
+
+func (l lingering) Reset() error {
+	err := l.Close()
+	select {
+	case <-l.until:
+	case <-time.After(patience):
+	}
+	return err
+}
+
 // The first leg's reset ends a direction, which closes the other leg: that
 // must be a reset too.
 func TestAKillNeverClosesGently(t *testing.T) {
-	for range 100 {
-		client, _, tun := overMessages(t, relay.Options{})
-		pass(t, client, tun.vm, "hello")
-		tun.pair.Kill("admin")
-		if _, err := io.Copy(io.Discard, tun.vm); !isReset(err) {
-			t.Fatalf("got %v at the VM, want a reset", err)
-		}
-		client.Close()
+	toClient, client := connection(t)
+	here, vm := net.Pipe()
+	defer vm.Close()
+	leg := lingering{&message{Conn: here}, make(chan struct{})}
+	pair := running(t).Join(toClient, leg, relay.Options{})
+	killed := make(chan struct{})
+	go func() { defer close(killed); pair.Kill("admin") }()
+	if _, err := io.Copy(io.Discard, client); !isReset(err) {
+		t.Errorf("got %v at the client, want a reset", err)
 	}
+	close(leg.until)
+	<-killed
 }

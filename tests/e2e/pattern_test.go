@@ -54,20 +54,25 @@ func wantPattern(t *testing.T, img image.Image, d desktop, slack int) {
 	if got, want := img.Bounds(), image.Rect(0, 0, d.width, d.height); got != want {
 		t.Fatalf("picture: got %v, want %v", got, want)
 	}
-	wrong := 0
+	if wrong, at := wrongPixels(img, image.Point{}, d, slack); wrong > 0 {
+		t.Errorf("got %d wrong pixels of %d, the first at %v: %v, want %v", wrong, d.width*d.height, at, img.At(at.X, at.Y), patternAt(at.X, at.Y))
+	}
+}
+
+// wrongPixels counts what is not as it was drawn in a picture that shows the
+// desktop from a place on, and tells the first of them.
+func wrongPixels(img image.Image, from image.Point, d desktop, slack int) (wrong int, first image.Point) {
 	for y := range d.height {
 		for x := range d.width {
-			got, want := color.RGBAModel.Convert(img.At(x, y)).(color.RGBA), patternAt(x, y)
+			got, want := color.RGBAModel.Convert(img.At(from.X+x, from.Y+y)).(color.RGBA), patternAt(x, y)
 			if far(got.R, want.R, slack) || far(got.G, want.G, slack) || far(got.B, want.B, slack) {
-				if wrong++; wrong <= 3 {
-					t.Errorf("pixel %d,%d: got %v, want %v", x, y, got, want)
+				if wrong++; wrong == 1 {
+					first = image.Pt(x, y)
 				}
 			}
 		}
 	}
-	if wrong > 0 {
-		t.Errorf("got %d wrong pixels of %d, want none", wrong, d.width*d.height)
-	}
+	return wrong, first
 }
 
 func far(a, b uint8, slack int) bool { return max(int(a)-int(b), int(b)-int(a)) > slack }

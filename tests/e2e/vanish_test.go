@@ -112,6 +112,14 @@ func endOf(c net.Conn) error {
 	return err
 }
 
+// wantEnd reads up to the end of the stream.
+func wantEnd(c net.Conn) error {
+	if err := endOf(c); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
 func TestAKilledVMEndsItsSession(t *testing.T) {
 	p := newPlace(t, node.Config{})
 	vm := echoProcess(t, p.vmHost, vmAddr+":7000")

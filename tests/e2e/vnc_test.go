@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"crypto/des"
 	"fmt"
 	"image"
 	"image/png"
@@ -25,22 +26,41 @@ const firstDisplay = 5900
 type desktop struct {
 	addr          netip.AddrPort
 	width, height int
+	passwords     string // file with its password; "" for none
 }
 
-// startDesktop starts Xtigervnc on a host and draws the pattern.
-func startDesktop(t *testing.T, h *lab.Host, addr netip.Addr, depth int) desktop {
+// startDesktop starts Xtigervnc on a host and draws the pattern. It asks for
+// the password unless that is "".
+func startDesktop(t *testing.T, h *lab.Host, addr netip.Addr, depth int, password string) desktop {
 	t.Helper()
-	server, drawer := need(t, "Xtigervnc"), need(t, "xsetroot")
+	drawer := need(t, "xsetroot")
 	d := desktop{addr: netip.AddrPortFrom(addr, 5907), width: 643, height: 481}
+	security := []string{"-SecurityTypes", "None"}
+	if password != "" {
+		d.passwords = writePassword(t, password)
+		security = []string{"-SecurityTypes", "VncAuth", "-PasswordFile", d.passwords}
+	}
+	display := startX(t, h, "Xtigervnc", append(security, "-rfbport", fmt.Sprint(d.addr.Port()),
+		"-geometry", fmt.Sprintf("%dx%d", d.width, d.height), "-depth", fmt.Sprint(depth), "-br", "-desktop", "e2e")...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	draw := exec.Command(drawer, "-display", display, "-bitmap", writePattern(t), "-fg", "#ff8040", "-bg", "#0040c0")
+	if _, err := h.Run(ctx, draw); err != nil {
+		t.Fatalf("draw the pattern: %v", err)
+	}
+	return d
+}
+
+// startX starts an X server on a display that is free and returns its name.
+func startX(t *testing.T, h *lab.Host, program string, args ...string) (display string) {
+	t.Helper()
 	numbers, tell, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = numbers.Close() }()
-	home := t.TempDir()
-	cmd := exec.Command(server, "-displayfd", "3", "-rfbport", fmt.Sprint(d.addr.Port()), "-SecurityTypes", "None",
-		"-geometry", fmt.Sprintf("%dx%d", d.width, d.height), "-depth", fmt.Sprint(depth), "-br", "-desktop", "e2e")
-	cmd.Env = append(os.Environ(), "HOME="+home)
+	cmd := exec.Command(need(t, program), append(args, "-displayfd", "3")...)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	cmd.ExtraFiles = []*os.File{tell}
 	p, err := h.Start(cmd)
 	_ = tell.Close()
@@ -49,18 +69,29 @@ func startDesktop(t *testing.T, h *lab.Host, addr netip.Addr, depth int) desktop
 	}
 	t.Cleanup(func() { _ = p.Stop() }) // asked to end, it takes its lock file along
 	_ = numbers.SetReadDeadline(time.Now().Add(patience))
-	display, err := bufio.NewReader(numbers).ReadString('\n')
+	number, err := bufio.NewReader(numbers).ReadString('\n')
 	if err != nil {
-		t.Fatalf("Xtigervnc did not start: %v: %s", err, p.Output())
+		t.Fatalf("%s did not start: %v: %s", program, err, p.Output())
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	draw := exec.Command(drawer, "-display", ":"+strings.TrimSpace(display), "-bitmap", writePattern(t),
-		"-fg", "#ff8040", "-bg", "#0040c0")
-	if _, err := h.Run(ctx, draw); err != nil {
-		t.Fatalf("draw the pattern: %v", err)
+	return ":" + strings.TrimSpace(number)
+}
+
+// writePassword writes a file as vncpasswd does: eight bytes, made unreadable
+// with DES and a key that every VNC server knows.
+func writePassword(t *testing.T, password string) string {
+	t.Helper()
+	c, err := des.NewCipher([]byte{0xe8, 0x4a, 0xd6, 0x60, 0xc4, 0x72, 0x1a, 0xe0})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return d
+	var block [8]byte
+	copy(block[:], password)
+	c.Encrypt(block[:], block[:])
+	file := filepath.Join(t.TempDir(), "passwd")
+	if err := os.WriteFile(file, block[:], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // capture looks at a tunnel with gvnccapture and returns what it saw.
@@ -88,7 +119,7 @@ func capture(t *testing.T, h *lab.Host, tunnel node.Tunnel) image.Image {
 func TestGvnccaptureSeesWhatXtigervncDraws(t *testing.T) {
 	need(t, "gvnccapture")
 	p := newPlace(t, node.Config{})
-	d := startDesktop(t, p.vmHost, addrOf(vmAddr), 24)
+	d := startDesktop(t, p.vmHost, addrOf(vmAddr), 24, "")
 	tunnel := open(t, p.node.Client(p.client), d.addr)
 	wantPattern(t, capture(t, p.client, tunnel), d, exact)
 	wantIn(t, closedFor(t, p.node, tunnel), "reason=client_closed")

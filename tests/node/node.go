@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -165,10 +166,18 @@ func (n *Node) Stop() error {
 // Kill ends the node at once.
 func (n *Node) Kill() { n.process.Kill() }
 
-// Descriptors is how many file descriptors the node has open.
-func (n *Node) Descriptors() (int, error) {
-	list, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(n.PID()), "fd"))
-	return len(list), err
+// Sockets is how many sockets the node has open.
+func (n *Node) Sockets() (int, error) {
+	dir := filepath.Join("/proc", strconv.Itoa(n.PID()), "fd")
+	list, err := os.ReadDir(dir)
+	count := 0
+	for _, fd := range list {
+		// One that was closed meanwhile has no target.
+		if target, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && strings.HasPrefix(target, "socket:") {
+			count++
+		}
+	}
+	return count, err
 }
 
 // Goroutines ends the node and returns the stacks of all its goroutines, each

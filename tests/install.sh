@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that tests use beside Go: real peers (a VNC
 # server, a viewer, the sqlite3 command) and what makes network namespaces.
+# Usage: tests/install.sh [bench]. With bench: those that benchmarks compare
+# with as well; their services are switched off again, benchmarks run their own.
 #
 # Only what is missing is installed, and only where that is possible without a
 # question: apt-get and root or sudo without password. Otherwise one line names
@@ -23,6 +25,11 @@ xwininfo               x11-utils
 xsetroot               x11-xserver-utils
 python3                python3
 '
+peers='
+haproxy                haproxy
+nginx                  nginx-light libnginx-mod-stream
+'
+[ "${1:-}" != bench ] || needs=$needs$peers
 
 missing_packages() {
 	printf '%s' "$needs" | while read -r command package; do
@@ -57,3 +64,12 @@ apt update || printf 'apt-get update: %s\n' "$(tail -n 1 "$log")"
 apt install -y --no-install-recommends $packages ||
 	skipped "apt-get install: $(tail -n 1 "$log")"
 printf 'installed\n'
+
+# A package starts its service, which nobody asked for here.
+command -v systemctl >/dev/null 2>&1 || exit 0
+for service in haproxy nginx; do
+	case $packages in
+	*$service*) $as_root systemctl --quiet disable --now $service >/dev/null 2>&1 ;;
+	esac
+done
+exit 0

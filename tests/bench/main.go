@@ -1,6 +1,7 @@
 // Command bench measures the product beside its peers, in networks of its own:
 //
 //	go run ./tests/bench api     opens per second, start-up time, audit rows per second
+//	go run ./tests/bench relay   speed, latency and cost of relayed connections, beside HAProxy and nginx
 //
 // It needs root, or user namespaces. BENCH_ROUNDS sets the rounds, 5 without
 // it. What it prints is explained in docs/benchmarks.md; the figures are made
@@ -8,7 +9,8 @@
 // what was carried failed, so that there are no figures.
 //
 // `bench limit ADDR:PORT` is the bare server that `bench api` compares with;
-// bench starts it itself.
+// bench starts it itself. `bench load JOB` is a generator of package load, which
+// bench starts on the hosts of its networks.
 package main
 
 import (
@@ -18,6 +20,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"vdi-gateway/tests/bench/load"
 	"vdi-gateway/tests/lab"
 )
 
@@ -34,10 +37,14 @@ func run() int {
 	switch what {
 	case "api":
 		err = benchAPI(ctx)
+	case "relay":
+		err = benchRelay(ctx)
+	case load.Command:
+		err = load.Main(os.Args[2:])
 	case "limit":
 		err = serveLimit(ctx, os.Args[2:])
 	default:
-		fmt.Fprintln(os.Stderr, "usage: bench api")
+		fmt.Fprintln(os.Stderr, "usage: bench api | relay")
 		return 2
 	}
 	if err != nil {

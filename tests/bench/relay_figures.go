@@ -17,8 +17,8 @@ import (
 const (
 	serverPort  = 9000
 	clientAddrs = 4
-	// descriptors each process may have open: two per idle connection, and some.
-	descriptors = 40000
+	// descriptors a relay needs: two per connection, and some.
+	descriptors = 2*idleConns + 3000
 
 	idleConns  = 8000
 	idleTime   = time.Second // between the last connection and the look at them
@@ -183,11 +183,16 @@ func widen(host *lab.Host) error {
 	})
 }
 
-// allowDescriptors lets this process and those it starts open enough files.
+// allowDescriptors lets this process and those it starts open as many files as
+// it may.
 func allowDescriptors() error {
-	limit := unix.Rlimit{Cur: descriptors, Max: descriptors}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("allow %d open files: %w", descriptors, err)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
 	}
-	return nil
+	if limit.Max < descriptors {
+		return fmt.Errorf("%d idle connections need %d open files, the limit is %d (ulimit -Hn)", idleConns, descriptors, limit.Max)
+	}
+	limit.Cur = limit.Max
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
 }

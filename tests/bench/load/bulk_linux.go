@@ -34,7 +34,8 @@ func sendBulk(fd, file int) {
 		if offset == bulkBytes {
 			offset = 0
 		}
-		if _, err := unix.Sendfile(fd, file, &offset, int(bulkBytes-offset)); err != nil {
+		_, err := again(func() (int, error) { return unix.Sendfile(fd, file, &offset, int(bulkBytes-offset)) })
+		if err != nil {
 			return
 		}
 	}
@@ -70,7 +71,10 @@ func bulk(job Job, p *parent) (Result, error) {
 // receive counts what arrives; the kernel drops it.
 func receive(fd int, total *atomic.Int64) error {
 	for buf := make([]byte, bulkBytes); ; {
-		n, _, err := unix.Recvfrom(fd, buf, unix.MSG_TRUNC)
+		n, err := again(func() (int, error) {
+			n, _, err := unix.Recvfrom(fd, buf, unix.MSG_TRUNC)
+			return n, err
+		})
 		if err != nil || n == 0 {
 			return fmt.Errorf("the stream ended early: %w", err)
 		}

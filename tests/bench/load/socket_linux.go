@@ -70,17 +70,27 @@ func blocking(job Job, i int) (int, error) {
 
 // exchange sends a message and reads as many bytes.
 func exchange(fd int, message, answer []byte) error {
-	if _, err := unix.Write(fd, message); err != nil {
+	if _, err := again(func() (int, error) { return unix.Write(fd, message) }); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
 	for got := 0; got < len(message); {
-		n, err := unix.Read(fd, answer[got:len(message)])
+		n, err := again(func() (int, error) { return unix.Read(fd, answer[got:len(message)]) })
 		if err != nil || n == 0 {
 			return fmt.Errorf("receive: got %d bytes and %w, want %d", got, err, len(message))
 		}
 		got += n
 	}
 	return nil
+}
+
+// again repeats a call that a signal interrupted; Go's runtime sends some.
+func again(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if err != unix.EINTR { //nolint:errorlint // an Errno as it is
+			return n, err
+		}
+	}
 }
 
 // poll is an epoll instance and what it told last.
@@ -100,11 +110,6 @@ func (p *poll) add(fd int, what uint32) error {
 
 // wait returns what is ready; none after patience.
 func (p *poll) wait(patience time.Duration) ([]unix.EpollEvent, error) {
-	for {
-		n, err := unix.EpollWait(p.fd, p.events, int(patience.Milliseconds()))
-		if err == unix.EINTR { //nolint:errorlint // an Errno as it is
-			continue
-		}
-		return p.events[:max(n, 0)], err
-	}
+	n, err := again(func() (int, error) { return unix.EpollWait(p.fd, p.events, int(patience.Milliseconds())) })
+	return p.events[:max(n, 0)], err
 }

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // streamTime bounds one checked stream.
@@ -85,8 +87,17 @@ func (s side) run() error {
 	_ = s.conn.SetDeadline(time.Now().Add(streamTime))
 	sent := make(chan error, 1)
 	go func() { sent <- s.send() }()
-	err := s.receive()
-	return errors.Join(err, <-sent)
+	received := s.receive()
+	err := <-sent
+	if s.end != orderly && broken(err) {
+		err = nil
+	}
+	return errors.Join(received, err)
+}
+
+// broken tells whether err is what a connection does that was reset.
+func broken(err error) bool {
+	return errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ENOTCONN)
 }
 
 func (s side) send() error {
@@ -104,7 +115,7 @@ func (s side) send() error {
 			return s.finish()
 		}
 		if _, err := s.conn.Write(buf[:n]); err != nil {
-			return s.excuse(fmt.Errorf("send: %w", err))
+			return fmt.Errorf("send: %w", err)
 		}
 		pause(r)
 	}
@@ -113,14 +124,15 @@ func (s side) send() error {
 // finish ends what this side sends.
 func (s side) finish() error {
 	if !s.resets() {
-		return s.excuse(s.conn.CloseWrite())
+		return s.conn.CloseWrite()
 	}
 	_ = s.conn.SetLinger(0) // the close resets
 	return s.conn.Close()
 }
 
 // receive compares what arrives. An orderly connection brings everything and
-// ends; one that the other side resets brings a beginning and breaks.
+// then the end of the stream; one that a side resets brings a beginning, and
+// ends: a relay may pass a reset on as an ordinary close.
 func (s side) receive() error {
 	want, size := s.bytesOf(!s.client), s.up
 	if s.client {
@@ -143,26 +155,15 @@ func (s side) receive() error {
 
 // ended judges the end of what arrives, after some of the bytes.
 func (s side) ended(got, size int64, err error) error {
-	clean := errors.Is(err, io.EOF)
 	switch {
 	case s.resets():
 		return nil
-	case s.end == orderly && (!clean || got != size):
+	case s.end == orderly && (got != size || !errors.Is(err, io.EOF)):
 		return fmt.Errorf("%d of %d bytes arrived, then %w", got, size, err)
-	case s.end != orderly && clean:
-		return fmt.Errorf("%d of %d bytes arrived, then an orderly end: want a reset", got, size)
 	case isTimeout(err):
 		return fmt.Errorf("%d of %d bytes arrived, then nothing: %w", got, size, err)
 	}
 	return nil
-}
-
-// excuse takes an error for granted when one side breaks off.
-func (s side) excuse(err error) error {
-	if s.end != orderly && !isTimeout(err) {
-		return nil
-	}
-	return err
 }
 
 func isTimeout(err error) bool {

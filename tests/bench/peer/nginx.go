@@ -26,7 +26,6 @@ func runNginx(host *lab.Host, listen, target netip.AddrPort, dir string) (proces
 daemon off;
 user root;
 worker_processes auto;
-worker_rlimit_nofile %d;
 pid %s/nginx.pid;
 error_log %s/error.log;
 events { worker_connections %d; }
@@ -37,7 +36,7 @@ stream {
 		proxy_timeout 1h;
 	}
 }
-`, streamModule, 3*connectionsMax, dir, dir, 2*connectionsMax, listen, target)
+`, streamModule, dir, dir, 2*connectionsMax, listen, target)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type Kind struct {
 // process is a running program: a *lab.Process or a *node.Node.
 type process interface {
 	PID() int
+	Output() string
 	Stop() error
 }
 
@@ -49,7 +50,7 @@ func (k Kind) Start(host *lab.Host, target netip.AddrPort, dir string) (*Relay, 
 	}
 	if err := listens(host, listen); err != nil {
 		_ = p.Stop() // it never worked
-		return nil, fmt.Errorf("start %s: %w", k.Name, err)
+		return nil, fmt.Errorf("start %s: %w %s", k.Name, err, strings.Join(strings.Fields(p.Output()), " "))
 	}
 	return &Relay{Addr: listen, process: p}, nil
 }

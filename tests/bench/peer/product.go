@@ -12,7 +12,7 @@ import (
 // settings that make the target its only dispatcher.
 func Product(binary string) Kind {
 	return Kind{"ours", func(host *lab.Host, listen, target netip.AddrPort, dir string) (process, error) {
-		return node.Start(host, node.Config{
+		n, err := node.Start(host, node.Config{
 			Binary: binary,
 			DB:     filepath.Join(dir, "settings.db"),
 			Settings: node.Settings{
@@ -21,5 +21,12 @@ func Product(binary string) Kind {
 				"disp_port":    target.Port(),
 			},
 		})
+		return product{n}, err
 	}}
 }
+
+// product is a node as a process.
+type product struct{ *node.Node }
+
+// Output is what it printed.
+func (p product) Output() string { return p.Log() }

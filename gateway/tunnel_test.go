@@ -64,7 +64,7 @@ func TestSessionIsAuditedOnceWithItsBytes(t *testing.T) {
 		Kind: EventOpen, ID: g.ID, Node: r.addr, User: "ada", VMID: "vm-7", VMAddr: "127.0.0.1", VMPort: vm.addr.Port(),
 		Protocol: "vnc", Client: netip.MustParseAddr("127.0.0.5"), Port: g.Port, Mode: ModePort,
 	}
-	eventually(t, "the failure is told", func() bool { return len(r.audit.of(g.ID)) > 0 })
+	eventually(t, "the session is told", func() bool { return len(r.audit.of(g.ID)) > 0 })
 	got := r.audit.of(g.ID)[0]
 	got.At = time.Time{}
 	if got != want {

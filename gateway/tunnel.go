@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"vdi-gateway/gateway/relay"
@@ -147,22 +148,44 @@ func (g *Gateway) probe(ctx context.Context, vm target) error {
 	return nil
 }
 
-// dial connects to the first of the checked addresses that answers. Errors are
-// a *Refusal of ErrVMTimeout or ErrVMUnreachable.
+// dial connects to the first of the checked addresses that answers; together
+// they have timeouts.Dial. Errors are a *Refusal of ErrVMTimeout,
+// ErrVMUnreachable or ErrOverloaded.
 func (t target) dial(ctx context.Context, timeouts Timeouts) (*net.TCPConn, error) {
 	var last error
-	for _, a := range t.addrs {
-		c, err := dialTCP(ctx, a, timeouts)
+	end := time.Now().Add(timeouts.Dial)
+	for i, a := range t.addrs {
+		share := timeouts
+		if timeouts.Dial > 0 {
+			share.Dial = max(time.Until(end)/time.Duration(len(t.addrs)-i), time.Millisecond)
+		}
+		c, err := dialTCP(ctx, a, share)
 		if err == nil {
 			return c, nil
 		}
 		last = err
 	}
+	return nil, t.refusal(last, timeouts)
+}
+
+// refusal tells why the last of the addresses could not be reached.
+func (t target) refusal(last error, timeouts Timeouts) *Refusal {
 	name := net.JoinHostPort(t.host, fmt.Sprint(t.port))
-	if errors.Is(last, os.ErrDeadlineExceeded) || errors.Is(last, context.DeadlineExceeded) {
-		return nil, refuse(ErrVMTimeout, fmt.Sprintf("%s did not answer within %s", name, timeouts.Dial))
+	switch {
+	case errors.Is(last, context.DeadlineExceeded):
+		return refuse(ErrVMTimeout, fmt.Sprintf("%s did not answer within %s", name, timeouts.Dial))
+	case errors.Is(last, syscall.ETIMEDOUT): // the kernel's own patience
+		return refuse(ErrVMTimeout, name+" did not answer")
+	case starved(last):
+		return refuseFor(time.Second, ErrOverloaded, "the node has run out of descriptors; raise its limit (LimitNOFILE=)")
+	default:
+		return refuse(ErrVMUnreachable, fmt.Sprintf("%s cannot be reached: %v", name, plainCause(last)))
 	}
-	return nil, refuse(ErrVMUnreachable, fmt.Sprintf("%s cannot be reached: %v", name, plainCause(last)))
+}
+
+// starved tells whether an error is this node's want of descriptors.
+func starved(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 func dialTCP(ctx context.Context, a netip.AddrPort, t Timeouts) (*net.TCPConn, error) {

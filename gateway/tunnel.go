@@ -172,7 +172,7 @@ func (t target) dial(ctx context.Context, timeouts Timeouts) (*net.TCPConn, erro
 func (t target) refusal(last error, timeouts Timeouts) *Refusal {
 	name := net.JoinHostPort(t.host, fmt.Sprint(t.port))
 	switch {
-	case errors.Is(last, context.DeadlineExceeded):
+	case errors.Is(last, os.ErrDeadlineExceeded), errors.Is(last, context.DeadlineExceeded):
 		return refuse(ErrVMTimeout, fmt.Sprintf("%s did not answer within %s", name, timeouts.Dial))
 	case errors.Is(last, syscall.ETIMEDOUT): // the kernel's own patience
 		return refuse(ErrVMTimeout, name+" did not answer")

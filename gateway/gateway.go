@@ -15,6 +15,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"reflect"
@@ -36,6 +37,8 @@ const (
 	// resolveTime bounds asking for a host name.
 	resolveTime = 3 * time.Second
 )
+
+var errStopped = errors.New("the gateway has stopped")
 
 // Deps are what a gateway needs of others. Audit and Resolve may be nil.
 type Deps struct {
@@ -163,11 +166,15 @@ func overstays(g *grant, now time.Time) relay.Reason {
 }
 
 // Apply makes cfg the state of the gateway. An error names what stands in the
-// way, and nothing has changed. Sessions keep what they started with, but for
-// those that cfg forbids: they end with the reason admin.
+// way, and nothing has changed; once Run has ended there is always one.
+// Sessions keep what they started with, but for those that cfg forbids: they
+// end with the reason admin.
 func (g *Gateway) Apply(cfg Config) error {
 	g.applying.Lock()
 	defer g.applying.Unlock()
+	if g.ctx.Err() != nil {
+		return errStopped
+	}
 	g.mu.Lock()
 	was := g.cfg
 	g.mu.Unlock()

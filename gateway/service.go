@@ -60,6 +60,9 @@ func (c Config) wantsService() bool { return c.Enabled && len(c.Service.Dispatch
 func (s *service) prepare(cfg Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return errStopped
+	}
 	if !cfg.wantsService() || s.listener != nil && s.cfg.Service.Listen == cfg.Service.Listen {
 		return nil
 	}

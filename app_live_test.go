@@ -149,7 +149,7 @@ func TestAStopDoesNotWaitForAVM(t *testing.T) {
 		r, _ := n.try(call{path: "/v3/open_connection/", key: testCLIKey, body: keys{"vm_address": "127.0.0.1", "vm_port": vm.Port}})
 		probing <- r
 	}()
-	s := n.open(t, vm, nil).dial(t, netip.Addr{}) // its VM is dialled now
+	s := n.open(t, vm, nil).dial(t, netip.Addr{})       // its VM is dialled now
 	asked := fmt.Sprintf(" 0100007F:%04X 02 ", vm.Port) // SYN_SENT
 	eventually(t, "the VM is asked twice, by the probe and for the session", func() bool {
 		table, err := os.ReadFile("/proc/net/tcp")

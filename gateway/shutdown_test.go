@@ -59,9 +59,10 @@ func TestAfterShutdown(t *testing.T) {
 	if got := r.serve(a).reason(t); got != relay.Shutdown {
 		t.Errorf("got %s from a viewer that came too late, want shutdown", got)
 	}
-	if _, err := r.ask("127.0.0.5", vm.addr); err == nil {
-		t.Error("got a grant from a gateway that has stopped")
-	}
+	_, err = r.ask("127.0.0.5", vm.addr)
+	refusedWith(t, err, ErrDraining)
+	_, err = r.ask("127.0.0.5", vm.addr, overWebSocket)
+	refusedWith(t, err, ErrDraining)
 	if a, err := r.Attach(t.Context(), next.Token, next.Client); err == nil {
 		a.Abort()
 		t.Error("got an attachment from a gateway that has stopped")

@@ -177,7 +177,7 @@ func (t target) refusal(last error, timeouts Timeouts) *Refusal {
 	case errors.Is(last, syscall.ETIMEDOUT): // the kernel's own patience
 		return refuse(ErrVMTimeout, name+" did not answer")
 	case starved(last):
-		return refuseFor(time.Second, ErrOverloaded, "the node has run out of descriptors; raise its limit (LimitNOFILE=)")
+		return outOfDescriptors()
 	default:
 		return refuse(ErrVMUnreachable, fmt.Sprintf("%s cannot be reached: %v", name, plainCause(last)))
 	}
@@ -186,6 +186,10 @@ func (t target) refusal(last error, timeouts Timeouts) *Refusal {
 // starved tells whether an error is this node's want of descriptors.
 func starved(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+func outOfDescriptors() *Refusal {
+	return refuseFor(time.Second, ErrOverloaded, "the node has run out of descriptors; raise its limit (LimitNOFILE=)")
 }
 
 func dialTCP(ctx context.Context, a netip.AddrPort, t Timeouts) (*net.TCPConn, error) {

@@ -55,6 +55,9 @@ func (t *Throttle) Allow(client netip.Addr) bool {
 func (t *Throttle) Blocked(client netip.Addr) bool {
 	t.mu.Lock()
 	b, known := t.buckets[throttleKey(client)]
+	if !known && len(t.buckets) >= throttleSize {
+		b, known = t.shared, true
+	}
 	t.mu.Unlock()
 	return known && b.Tokens() < 1
 }

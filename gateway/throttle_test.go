@@ -48,26 +48,11 @@ func TestThrottleIsPerClient(t *testing.T) {
 	}
 }
 
-func TestThrottleBlocked(t *testing.T) {
-	th, client := slow(2), netip.MustParseAddr("192.0.2.1")
-	for i, want := range []bool{false, false, true, true} {
-		for range 3 { // looking takes nothing
-			if got := th.Blocked(client); got != want {
-				t.Errorf("after %d: got blocked %v, want %v", i, got, want)
-			}
-		}
-		th.Allow(client)
-	}
-	if th.Blocked(netip.MustParseAddr("192.0.2.2")) {
-		t.Error("another client is blocked")
-	}
-}
-
 func TestThrottleWithoutLimit(t *testing.T) {
 	for _, th := range []*Throttle{NewThrottle(0, 0), NewThrottle(-1, 5)} {
 		client := netip.MustParseAddr("192.0.2.1")
 		for range 1000 {
-			if !th.Allow(client) || th.Blocked(client) {
+			if !th.Allow(client) {
 				t.Fatal("got a limit, want none")
 			}
 		}
@@ -98,9 +83,6 @@ func TestThrottleIsBounded(t *testing.T) {
 	late, later := many(throttleSize), many(throttleSize+1)
 	if !th.Allow(late) || !th.Allow(later) || th.Allow(late) {
 		t.Error("clients over the bound do not share one bucket of 2")
-	}
-	if !th.Blocked(later) {
-		t.Error("a client of the shared bucket is not blocked when that is empty")
 	}
 	if got := len(th.buckets); got != throttleSize {
 		t.Errorf("got %d buckets, want %d", got, throttleSize)

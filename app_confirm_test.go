@@ -66,6 +66,19 @@ func TestOtherChangesWaitForTheConfirmation(t *testing.T) {
 	n.change(t, "", keys{"disp_port": 4445})
 }
 
+func TestTheConfirmationMayComeAfterARestart(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	n.change(t, "?confirm_s=600", keys{"disp_port": 4444})
+	n.kill()
+	n = n.again(t)
+	n.call(t, 409, call{path: "/v3/change_settings/", body: keys{"disp_port": 4445}})
+	n.call(t, 200, call{path: "/v3/confirm_settings/", body: keys{}})
+	n.change(t, "", keys{"disp_port": 4445})
+	n.kill()
+	n.wantHistory(t, "applied", "applied", "applied")
+}
+
 func TestARestartDoesNotConfirm(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

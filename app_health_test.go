@@ -237,3 +237,23 @@ func TestATakenServicePortAtTheStart(t *testing.T) {
 	_ = taken.Close()
 	n.waitReady(t)
 }
+
+// A node that could not be set up can be helped by settings, and by no others.
+func TestAFaultIsHelpedBySettings(t *testing.T) {
+	t.Parallel()
+	own := loopback(t.Name())
+	taken, err := net.Listen("tcp", netip.AddrPortFrom(own, testService).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	n := launch(t, newDatabase(t, testSettings(t, own, keys{"disp_addrs": []string{"127.0.0.1"}})), own)
+	n.waitAlive(t)
+	r := n.call(t, 424, call{path: "/v3/change_settings/", body: keys{"compression": false}})
+	if _, message := r.refusal(t); !strings.Contains(message, "address already in use") {
+		t.Errorf("got %q, want what is taken", message)
+	}
+	n.change(t, "", keys{"service_port": testMoved})
+	n.call(t, 200, call{path: "/readyz"})
+	n.connect(t, startVM(t), nil)
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"net/netip"
+	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -57,6 +58,11 @@ func TestAThousandSessions(t *testing.T) {
 	if list.Total != crowdClients*crowdEach {
 		t.Errorf("got %d active connections, want %d", list.Total, crowdClients*crowdEach)
 	}
+	n.openFrom(t, netip.Addr{}, vm, keys{"mode": "websocket"}) // one more than a page
+	listed, err := exec.CommandContext(t.Context(), "vdi-gateway", "connections", "--db", n.db, "--json").Output()
+	if got := bytes.Count(listed, []byte(`{"connection_id":`)); err != nil || got != crowdClients*crowdEach+1 {
+		t.Errorf("got %d lines and %v of the command, want %d", got, err, crowdClients*crowdEach+1)
+	}
 	held := n.memory(t)
 	t.Logf("%d sessions: %.1f MB resident, %.1f MB before, %d descriptors",
 		crowdClients*crowdEach, float64(held)/1e6, float64(memory)/1e6, n.descriptors(t))
@@ -64,7 +70,7 @@ func TestAThousandSessions(t *testing.T) {
 		t.Errorf("got %d bytes resident, want less than a tenth of the original's 4 GB", held)
 	}
 
-	n.endAll(t, crowdClients*crowdEach)
+	n.endAll(t, crowdClients*crowdEach+1)
 	for _, sessions := range clients {
 		for _, s := range sessions {
 			s.mustEnd(t)

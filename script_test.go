@@ -25,7 +25,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"original": scriptOriginal, "compact": scriptCompact, "appears": scriptAppears,
 			"ready": scriptProbe("/readyz"), "alive": scriptProbe("/livez"),
-			"tunnel": scriptTunnel, "occupy": scriptOccupy,
+			"tunnel": scriptTunnel, "occupy": scriptOccupy, "damage": scriptDamage,
 		},
 	})
 }
@@ -111,4 +111,13 @@ func scriptOccupy(ts *testscript.TestScript, _ bool, args []string) {
 	if err == nil {
 		ts.Defer(func() { _ = l.Close() })
 	}
+}
+
+// scriptDamage writes over a file from its second sector on: damage FILE.
+func scriptDamage(ts *testscript.TestScript, _ bool, args []string) {
+	text := []byte(ts.ReadFile(args[0]))
+	for i := 512; i < len(text); i++ {
+		text[i] = byte(i)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
 }

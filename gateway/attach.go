@@ -71,6 +71,8 @@ func (g *Gateway) takeToken(token Secret, client netip.Addr) (ch, victim *channe
 	gr := g.reg.tokens[hash]
 	_, lapsed := g.reg.expired[hash]
 	switch {
+	case g.stopped:
+		return nil, nil, nil, refuseFor(10*time.Second, ErrDraining, "this node is stopping")
 	case lapsed || gr != nil && gr.expired(time.Now()):
 		return nil, nil, nil, refuse(ErrExpired, "the token has expired; open the connection again")
 	case gr == nil:

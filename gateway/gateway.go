@@ -15,6 +15,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"reflect"
@@ -36,6 +37,8 @@ const (
 	// resolveTime bounds asking for a host name.
 	resolveTime = 3 * time.Second
 )
+
+var errStopped = errors.New("the gateway has stopped")
 
 // Deps are what a gateway needs of others. Audit and Resolve may be nil.
 type Deps struct {
@@ -65,6 +68,7 @@ type Gateway struct {
 	reg      *registry
 	opens    *Throttle
 	draining bool
+	stopped  bool
 	looked   time.Time // when idle sessions were last looked for
 }
 
@@ -99,8 +103,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	parts.Go(func() { g.service.run(ctx) })
 	parts.Go(func() { g.names.run(ctx, g.refresh) })
 	g.sweepUntil(ctx)
-	g.ports.close()
 	g.cutAll(relay.Shutdown)
+	g.ports.close()
 	parts.Wait()
 	stopRelay()
 	engine.Wait()
@@ -109,9 +113,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return nil
 }
 
-// cutAll ends every channel, those included whose VM is being dialled.
+// cutAll ends every channel for good, those included whose VM is being dialled.
 func (g *Gateway) cutAll(why relay.Reason) {
 	g.mu.Lock()
+	g.stopped = true
 	var ends []ending
 	for _, gr := range g.reg.grants {
 		ends = append(ends, gr.cut(why))
@@ -174,14 +179,18 @@ func overstays(g *grant, now time.Time) relay.Reason {
 }
 
 // Apply makes cfg the state of the gateway. An error names what stands in the
-// way, and nothing has changed. Sessions keep what they started with, but for
-// those that cfg forbids: they end with the reason admin.
+// way, and nothing has changed; once Run has ended there is always one.
+// Sessions keep what they started with, but for those that cfg forbids: they
+// end with the reason admin.
 func (g *Gateway) Apply(cfg Config) error {
 	g.applying.Lock()
 	defer g.applying.Unlock()
 	g.mu.Lock()
-	was := g.cfg
+	was, stopped := g.cfg, g.stopped
 	g.mu.Unlock()
+	if stopped {
+		return errStopped
+	}
 	if reflect.DeepEqual(cfg, was) {
 		return nil
 	}

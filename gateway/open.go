@@ -153,7 +153,7 @@ func (g *Gateway) mayEnter(client netip.Addr, vm target) error {
 	switch {
 	case !g.cfg.Enabled:
 		return refuse(ErrDisabled, "the gateway is disabled by is_enabled")
-	case g.draining:
+	case g.draining, g.stopped: // stopping is draining to its end
 		return refuseFor(10*time.Second, ErrDraining, "this node is draining and opens no new sessions")
 	}
 	if err := vm.checkedBy(g.policy.Load()); err != nil {
@@ -171,6 +171,8 @@ func (g *Gateway) enter(gr *grant, now time.Time) error {
 		switch {
 		case err == nil:
 			return nil
+		case starved(err):
+			return outOfDescriptors()
 		case !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES):
 			return refuseFor(time.Second, ErrNoFreePort, fmt.Sprintf("port %d cannot be opened: %v", gr.port, err))
 		}

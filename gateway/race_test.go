@@ -102,7 +102,7 @@ func TestChangeDuringOpenLeavesNothingForbidden(t *testing.T) {
 	loose := func(c *Config) { c.Targets.Allow = []Target{{Prefix: netip.MustParsePrefix("127.0.0.1/32")}} }
 	stop := make(chan struct{})
 	var openers sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		openers.Go(func() {
 			for {
 				select {
@@ -116,7 +116,7 @@ func TestChangeDuringOpenLeavesNothingForbidden(t *testing.T) {
 			}
 		})
 	}
-	for range 100 {
+	for range 40 {
 		if err := r.change(strict); err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,8 @@ func (c *selfChecker) check(ctx context.Context, node netip.Addr, engine *relay.
 	if time.Since(c.at) < selfCheckFresh {
 		return c.last
 	}
-	ctx, cancel := context.WithTimeout(ctx, selfCheckTime)
+	// Who asked may give up; the answer is for the next who ask, too.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), selfCheckTime)
 	defer cancel()
 	c.last, c.at = throughTunnel(ctx, node, engine), time.Now()
 	return c.last

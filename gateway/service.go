@@ -39,6 +39,7 @@ type service struct {
 	next     relay.Door // bound by prepare; refuses everybody until commit
 	backends []*backend
 	turn     int
+	stopped  bool
 	pairs    map[relay.Pair]struct{} // being set up or relayed
 }
 
@@ -64,6 +65,9 @@ func (c Config) wantsService() bool { return c.Enabled && len(c.Service.Dispatch
 func (s *service) prepare(cfg Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.stopped {
+		return errStopped
+	}
 	if !cfg.wantsService() || s.door != nil && s.cfg.Service.Listen == cfg.Service.Listen {
 		return nil
 	}
@@ -172,7 +176,7 @@ func (s *service) run(ctx context.Context) {
 	s.abandon()
 	s.mu.Lock()
 	door := s.door
-	s.door = nil
+	s.door, s.stopped = nil, true
 	s.mu.Unlock()
 	if door != nil {
 		door.Close()

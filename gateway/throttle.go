@@ -51,14 +51,6 @@ func (t *Throttle) Allow(client netip.Addr) bool {
 	return t.bucket(client, now).AllowN(now, 1)
 }
 
-// Blocked tells whether the client's bucket is empty. It takes nothing.
-func (t *Throttle) Blocked(client netip.Addr) bool {
-	t.mu.Lock()
-	b, known := t.buckets[throttleKey(client)]
-	t.mu.Unlock()
-	return known && b.Tokens() < 1
-}
-
 func (t *Throttle) bucket(client netip.Addr, now time.Time) *rate.Limiter {
 	key := throttleKey(client)
 	t.mu.Lock()

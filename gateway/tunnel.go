@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"vdi-gateway/gateway/relay"
@@ -17,7 +18,7 @@ import (
 func (g *Gateway) knock(s slot, pair relay.Pair) *relay.Call {
 	g.mu.Lock()
 	gr := g.reg.slots[s]
-	if gr == nil {
+	if gr == nil || g.stopped {
 		g.mu.Unlock()
 		return nil
 	}
@@ -42,7 +43,7 @@ func (g *Gateway) call(ch *channel) *relay.Call {
 		Joined:  func() { g.joined(ch) },
 		Options: relay.Options{HalfClose: ch.timeouts.HalfClose, OnEnd: func(res relay.Result) {
 			if res.Err != nil {
-				g.failed(ch, ch.grant.target.unreachable(res.Err, ch.timeouts))
+				g.failed(ch, ch.grant.target.refusal(res.Err, ch.timeouts))
 				return
 			}
 			g.left(ch, res)
@@ -114,27 +115,48 @@ func (g *Gateway) probe(ctx context.Context, vm target) error {
 	return nil
 }
 
-// dial connects to the first of the checked addresses that answers. Errors are
-// a *Refusal of ErrVMTimeout or ErrVMUnreachable.
+// dial connects to the first of the checked addresses that answers; together
+// they have timeouts.Dial. Errors are a *Refusal of ErrVMTimeout,
+// ErrVMUnreachable or ErrOverloaded.
 func (t target) dial(ctx context.Context, timeouts Timeouts) (*net.TCPConn, error) {
 	var last error
-	for _, a := range t.addrs {
-		c, err := dialTCP(ctx, a, timeouts)
+	end := time.Now().Add(timeouts.Dial)
+	for i, a := range t.addrs {
+		share := timeouts
+		if timeouts.Dial > 0 {
+			share.Dial = max(time.Until(end)/time.Duration(len(t.addrs)-i), time.Millisecond)
+		}
+		c, err := dialTCP(ctx, a, share)
 		if err == nil {
 			return c, nil
 		}
 		last = err
 	}
-	return nil, t.unreachable(last, timeouts)
+	return nil, t.refusal(last, timeouts)
 }
 
-// unreachable puts a failed dial in words for who asked for it: a *Refusal.
-func (t target) unreachable(err error, timeouts Timeouts) error {
+// refusal tells why the last of the addresses could not be reached.
+func (t target) refusal(last error, timeouts Timeouts) *Refusal {
 	name := net.JoinHostPort(t.host, fmt.Sprint(t.port))
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(last, os.ErrDeadlineExceeded), errors.Is(last, context.DeadlineExceeded):
 		return refuse(ErrVMTimeout, fmt.Sprintf("%s did not answer within %s", name, timeouts.Dial))
+	case errors.Is(last, syscall.ETIMEDOUT): // the kernel's own patience
+		return refuse(ErrVMTimeout, name+" did not answer")
+	case starved(last):
+		return outOfDescriptors()
+	default:
+		return refuse(ErrVMUnreachable, fmt.Sprintf("%s cannot be reached: %v", name, plainCause(last)))
 	}
-	return refuse(ErrVMUnreachable, fmt.Sprintf("%s cannot be reached: %v", name, plainCause(err)))
+}
+
+// starved tells whether an error is this node's want of descriptors.
+func starved(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+func outOfDescriptors() *Refusal {
+	return refuseFor(time.Second, ErrOverloaded, "the node has run out of descriptors; raise its limit (LimitNOFILE=)")
 }
 
 // dialTCP connects and sets the connection up as t says.

@@ -17,8 +17,14 @@ const dialEvery = 50 * time.Millisecond
 // dialling is what a flow needs until its VM is reached.
 type dialling struct {
 	call  *Call
-	tried int // index into call.To
-	since time.Time
+	tried int       // index into call.To
+	until time.Time // when all addresses have had their time
+	share time.Time // when this one has
+}
+
+// next gives the address that is tried now its share of the time left.
+func (d *dialling) next(now time.Time) {
+	d.share = now.Add(max(d.until.Sub(now)/time.Duration(len(d.call.To)-d.tried), time.Millisecond))
 }
 
 // dial goes to the call's next address; last is why the one before failed.
@@ -44,7 +50,7 @@ func (f *flow) dialOne(l *loop, to netip.AddrPort) error {
 		return err
 	}
 	f.vm = socket{fd: fd}
-	f.dialling.since = l.now
+	f.dialling.next(l.now)
 	l.dials[f] = struct{}{}
 	if err := l.watch(f, &f.vm); err != nil {
 		f.leaveVM(l)
@@ -103,7 +109,7 @@ func (f *flow) nextAddress(l *loop, err error) {
 // sweepDials gives up dials that take too long.
 func (l *loop) sweepDials() {
 	for f := range l.dials {
-		if d := f.dialling; d.call.Timeout > 0 && l.now.Sub(d.since) >= d.call.Timeout {
+		if d := f.dialling; d.call.Timeout > 0 && !l.now.Before(d.share) {
 			f.nextAddress(l, fmt.Errorf("connect: %w", os.ErrDeadlineExceeded))
 		}
 	}

@@ -34,7 +34,7 @@ type DoorOptions struct {
 // Call is where a client of a door wants to go.
 type Call struct {
 	To      []netip.AddrPort // tried in turn
-	Timeout time.Duration    // for each of them; 0: the kernel's
+	Timeout time.Duration    // for all of them, in equal shares; 0: the kernel's
 	// Setup prepares the socket to the VM; it may be nil.
 	Setup func(fd int) error
 	// Prelude is sent to the VM in front of the client's first byte.

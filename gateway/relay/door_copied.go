@@ -165,8 +165,13 @@ func (a *arrival) connect(call *Call) {
 
 func (c *Call) dial(ctx context.Context) (*net.TCPConn, error) {
 	err := errors.New("no address to dial")
-	for _, to := range c.To {
-		d := net.Dialer{Timeout: c.Timeout, KeepAlive: -1, Control: controlOf(c.Setup)}
+	end := time.Now().Add(c.Timeout)
+	for i, to := range c.To {
+		var share time.Duration
+		if c.Timeout > 0 {
+			share = max(time.Until(end)/time.Duration(len(c.To)-i), time.Millisecond)
+		}
+		d := net.Dialer{Timeout: share, KeepAlive: -1, Control: controlOf(c.Setup)}
 		d.SetMultipathTCP(false)
 		var vm net.Conn
 		if vm, err = d.DialContext(ctx, "tcp", to.String()); err == nil {

@@ -33,11 +33,11 @@ type door struct {
 	fd int // -1: closed
 }
 
-// Listen opens a door on addr.
-func (e *Engine) Listen(addr netip.AddrPort, opt DoorOptions) (Door, error) {
+// listenLoops opens a door that the loops accept from; nil when there are none.
+func (e *Engine) listenLoops(addr netip.AddrPort, opt DoorOptions) (Door, error) {
 	all := e.loops.open()
 	if len(all) == 0 {
-		return e.listenCopied(addr, opt)
+		return nil, nil
 	}
 	fd, err := listenSocket(addr, opt.Setup)
 	if err != nil {
@@ -187,12 +187,12 @@ func (l *loop) receive(d *door, fd int, client netip.AddrPort) {
 	if d.opt.Accepted != nil {
 		d.opt.Accepted(fd)
 	}
-	f.opt, f.dialling, f.up.rest = call.Options, &dialling{call: call}, call.Prelude
+	f.opt, f.dialling, f.up.rest = call.Options, &dialling{call: call, until: l.now.Add(call.Timeout)}, call.Prelude
 	d.engine.wg.Add(1)
 	d.engine.loops.live.Add(1)
 	l.enter(f)
 	if l.stopping {
-		f.end(l, Result{Reason: Shutdown})
+		f.kill(l, Shutdown)
 		return
 	}
 	f.dial(l, nil)

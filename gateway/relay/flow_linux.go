@@ -171,13 +171,15 @@ func (f *flow) silentTooLong(now time.Time) bool {
 
 // Kill ends the flow at once with the given reason: both legs are reset.
 func (f *flow) Kill(why Reason) {
-	f.loop.post(func(l *loop) {
-		if !f.closed {
-			abrupt(f.client.fd)
-			abrupt(f.vm.fd)
-			f.end(l, Result{Reason: why})
-		}
-	})
+	f.loop.post(func(l *loop) { f.kill(l, why) })
+}
+
+func (f *flow) kill(l *loop, why Reason) {
+	if !f.closed {
+		abrupt(f.client.fd)
+		abrupt(f.vm.fd)
+		f.end(l, Result{Reason: why})
+	}
 }
 
 // Stats reads the live figures.

@@ -186,7 +186,7 @@ func (l *loop) obey() {
 func (l *loop) adopt(f *flow) {
 	l.enter(f)
 	if l.stopping || l.watch(f, &f.client) != nil || l.watch(f, &f.vm) != nil {
-		f.end(l, Result{Reason: Shutdown})
+		f.kill(l, Shutdown)
 		return
 	}
 	l.queue(f)

@@ -90,7 +90,7 @@ func (ls *loops) killAll() {
 			l.stopping = true
 			for _, f := range l.flows {
 				if f != nil {
-					f.end(l, Result{Reason: Shutdown})
+					f.kill(l, Shutdown)
 				}
 			}
 		})
@@ -121,7 +121,7 @@ func (e *Engine) joinFlow(client, vm net.Conn, opt Options) (Pair, bool) {
 	e.wg.Add(1)
 	e.loops.live.Add(1)
 	if !l.post(func(l *loop) { l.adopt(f) }) {
-		f.end(l, Result{Reason: Shutdown})
+		f.kill(l, Shutdown)
 	}
 	return f, true
 }

@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -66,8 +67,9 @@ type Stats struct {
 
 // Engine owns all pairs of a node.
 type Engine struct {
-	wg    sync.WaitGroup // one per running copied pair and per OnEnd
-	loops loops
+	copying bool           // no loops
+	wg      sync.WaitGroup // one per running pair
+	loops   loops
 
 	mu      sync.Mutex
 	pairs   map[*copied]struct{}
@@ -81,10 +83,22 @@ func New() *Engine {
 	return &Engine{pairs: map[*copied]struct{}{}, halves: map[*copied]struct{}{}}
 }
 
+// NewCopying returns an engine that has no loops and copies every pair by
+// goroutines, as all engines do where epoll cannot be had. It is for tests and
+// for comparing.
+func NewCopying() *Engine {
+	e := New()
+	e.copying = true
+	return e
+}
+
 // Run serves all pairs until ctx is done, then kills them with the reason
 // Shutdown and returns when the last OnEnd has returned.
 func (e *Engine) Run(ctx context.Context) error {
-	wait := e.loops.run(ctx)
+	wait := func() {}
+	if !e.copying {
+		wait = e.loops.run(ctx)
+	}
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -105,12 +119,23 @@ func (e *Engine) Join(client, vm net.Conn, opt Options) Pair {
 	e.mu.Lock()
 	stopped := e.stopped
 	e.mu.Unlock()
-	if !stopped {
+	if !stopped && !e.copying {
 		if f, ok := e.joinFlow(client, vm, opt); ok {
 			return f
 		}
 	}
 	return e.joinCopied(client, vm, opt)
+}
+
+// Listen opens a door on addr. Clients are served from the moment Run is
+// called.
+func (e *Engine) Listen(addr netip.AddrPort, opt DoorOptions) (Door, error) {
+	if !e.copying {
+		if d, err := e.listenLoops(addr, opt); d != nil || err != nil {
+			return d, err
+		}
+	}
+	return e.listenCopied(addr, opt)
 }
 
 func (e *Engine) joinCopied(client, vm net.Conn, opt Options) Pair {

@@ -55,7 +55,7 @@ func benchRelay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	sheet := figure.NewSheet(os.Stdout, relayFigures()...)
 	network, err := lab.Make()
 	if err != nil {

@@ -1,8 +1,11 @@
 package load
 
 import (
+	"io"
+	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,6 +57,80 @@ func TestGenerators(t *testing.T) {
 		job.Warm, job.Last = 50*time.Millisecond, 200*time.Millisecond
 		if r, err := Run(t.Context(), client, job, Marks{}); err != nil || !tt.good(r) {
 			t.Errorf("%s with %d connections: got %+v and %v", job.Kind, job.Conns, r, err)
+		}
+	}
+}
+
+// TestCheckNoticesARelayThatErrs lets checked streams pass relays that do
+// something to them.
+func TestCheckNoticesARelayThatErrs(t *testing.T) {
+	client, server := stage(t)
+	for _, tt := range []struct {
+		name string
+		mend func(b []byte, last bool) []byte
+		want bool
+	}{
+		{"carries everything", func(b []byte, _ bool) []byte { return b }, true},
+		{"changes a byte", func(b []byte, _ bool) []byte { b[len(b)-1] ^= 1; return b }, false},
+		{"swaps bytes", func(b []byte, _ bool) []byte { slices.Reverse(b); return b }, false},
+		{"loses the end", func(b []byte, last bool) []byte {
+			if last {
+				return b[:len(b)-1]
+			}
+			return b
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			job := Job{Kind: Check, Addr: erring(t, client, server, tt.mend), Judge: server, Conns: 50, Seed: 7}
+			if _, err := Run(t.Context(), client, job, Marks{}); (err == nil) != tt.want {
+				t.Errorf("got %v, want success: %v", err, tt.want)
+			}
+		})
+	}
+}
+
+// erring relays from the client's host to the server's and lets mend have what
+// follows a connection's first words.
+func erring(t *testing.T, host *lab.Host, server netip.AddrPort, mend func([]byte, bool) []byte) netip.AddrPort {
+	t.Helper()
+	l, err := host.Listen(netip.AddrPortFrom(host.Addr(), 0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			near, err := l.AcceptTCP()
+			if err != nil {
+				return
+			}
+			far, err := host.Dial(netip.Addr{}, server, patience)
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			const firstWords = 9
+			_, _ = io.CopyN(far, near, firstWords)
+			go pass(far, near, mend)
+			go pass(near, far, mend)
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// pass carries one direction; it holds a piece back until it knows whether
+// another one follows.
+func pass(to, from *net.TCPConn, mend func([]byte, bool) []byte) {
+	var held []byte
+	for buf := make([]byte, 32<<10); ; {
+		n, err := from.Read(buf)
+		if len(held) > 0 && (n > 0 || err != nil) {
+			_, _ = to.Write(mend(held, err != nil))
+		}
+		held = append([]byte(nil), buf[:n]...)
+		if err != nil {
+			_ = to.CloseWrite()
+			return
 		}
 	}
 }

@@ -7,11 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"time"
-
-	"net/netip"
 
 	"vdi-gateway/tests/lab"
 )

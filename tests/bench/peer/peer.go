@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vdi-gateway/tests/lab"
 )
 
@@ -48,7 +50,7 @@ func (k Kind) Start(host *lab.Host, target netip.AddrPort, dir string) (*Relay, 
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", k.Name, err)
 	}
-	if err := listens(host, listen); err != nil {
+	if err := listens(host, listen, p.PID()); err != nil {
 		_ = p.Stop() // it never worked
 		return nil, fmt.Errorf("start %s: %w %s", k.Name, err, strings.Join(strings.Fields(p.Output()), " "))
 	}
@@ -58,14 +60,15 @@ func (k Kind) Start(host *lab.Host, target netip.AddrPort, dir string) (*Relay, 
 // Stop ends the relay and waits for that.
 func (r *Relay) Stop() { _ = r.process.Stop() } // peers have exit codes of their own for it
 
-func listens(host *lab.Host, addr netip.AddrPort) error {
+// listens waits until addr accepts, or the process that should do so has ended.
+func listens(host *lab.Host, addr netip.AddrPort, pid int) error {
 	until := time.Now().Add(startTime)
 	for {
 		conn, err := host.Dial(netip.Addr{}, addr, time.Second)
 		if err == nil {
 			return conn.Close()
 		}
-		if time.Now().After(until) {
+		if ended := unix.Kill(pid, 0); ended != nil || time.Now().After(until) {
 			return err
 		}
 		time.Sleep(pollEvery)

@@ -44,7 +44,7 @@ func (e *Engine) listenLoops(addr netip.AddrPort, opt DoorOptions) (Door, error)
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	d := &door{engine: e, loops: all, opt: opt, fd: fd, addr: boundAddr(fd, addr)}
-	d.id = e.loops.addDoor(d)
+	e.loops.addDoor(d)
 	for _, l := range all {
 		if err := d.watch(l); err != nil {
 			d.Close()

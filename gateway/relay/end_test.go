@@ -148,7 +148,7 @@ func TestTheFirstReasonStands(t *testing.T) {
 
 func TestTheEndIsToldOnce(t *testing.T) {
 	const pairs = 50
-	e := relay.New()
+	e := newEngine()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	var told [pairs]atomic.Int32
@@ -182,7 +182,7 @@ func TestNobodyHasToHearTheEnd(t *testing.T) {
 }
 
 func TestStoppingEndsAllPairs(t *testing.T) {
-	e := relay.New()
+	e := newEngine()
 	ctx, stop := context.WithCancel(context.Background())
 	var told atomic.Int32
 	var tunnels []*tunnel

@@ -27,7 +27,8 @@ type loops struct {
 	nextID int32
 }
 
-func (ls *loops) addDoor(d *door) int32 {
+// addDoor names a door, so that events can say whose they are.
+func (ls *loops) addDoor(d *door) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if ls.doors == nil {
@@ -35,8 +36,8 @@ func (ls *loops) addDoor(d *door) int32 {
 	}
 	for ls.nextID++; ls.doors[ls.nextID] != nil; ls.nextID++ {
 	}
-	ls.doors[ls.nextID] = d
-	return ls.nextID
+	d.id = ls.nextID
+	ls.doors[d.id] = d
 }
 
 func (ls *loops) removeDoor(id int32) {

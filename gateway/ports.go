@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -31,13 +30,6 @@ type ports struct {
 	open     map[uint16]*port
 }
 
-// port is one bound port of the range, on every listen address.
-type port struct {
-	number    uint16
-	clients   map[netip.Addr]int // how often each was allowed
-	listeners map[netip.Addr]*net.TCPListener
-}
-
 func newPorts(accept func(*net.TCPConn, uint16), log logrus.FieldLogger) *ports {
 	return &ports{accept: accept, log: log, open: map[uint16]*port{}}
 }
@@ -45,59 +37,93 @@ func newPorts(accept func(*net.TCPConn, uint16), log logrus.FieldLogger) *ports 
 // allow opens the port to client, who can connect from the moment it returns.
 // Calls are counted: as many revokes close it again.
 func (p *ports) allow(number uint16, client netip.Addr) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return net.ErrClosed
+	o, err := p.add(number, client)
+	if err != nil {
+		return err
 	}
-	o := p.open[number]
-	if o == nil {
-		o = &port{number: number, clients: map[netip.Addr]int{client: 1}, listeners: map[netip.Addr]*net.TCPListener{}}
-		if err := p.bind(o, p.addrs); err != nil {
-			return err
-		}
-		p.open[number] = o
-		return nil
-	}
-	o.clients[client]++
-	if o.clients[client] > 1 {
-		return nil
-	}
-	if err := o.refilter(); err != nil {
-		delete(o.clients, client)
+	if err := p.settle(o); err != nil {
+		p.revoke(slot{client, number})
 		return err
 	}
 	return nil
 }
 
+// add counts the client among those of the port, which is bound when it was
+// not.
+func (p *ports) add(number uint16, client netip.Addr) (*port, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, net.ErrClosed
+	}
+	o := p.open[number]
+	if o == nil {
+		o = newPort(number, client)
+		if err := p.bind(o, p.addrs); err != nil {
+			return nil, err
+		}
+		p.open[number] = o
+		return o, nil
+	}
+	o.add(client)
+	return o, nil
+}
+
 // revoke undoes one allow of each slot. Connections already accepted are not
 // touched.
 func (p *ports) revoke(slots ...slot) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	narrower := map[*port]struct{}{} // a filter is as long as its clients are many: set it once
-	for _, s := range slots {
-		o := p.open[s.port]
-		if o == nil {
-			continue
-		}
-		if o.clients[s.client]--; o.clients[s.client] > 0 {
-			continue
-		}
-		delete(o.clients, s.client)
-		narrower[o] = struct{}{}
-		if len(o.clients) == 0 {
-			delete(p.open, s.port)
-			delete(narrower, o)
-			o.close()
-		}
-	}
-	for o := range narrower {
-		if err := o.refilter(); err != nil {
+	for o := range p.remove(slots) {
+		if err := p.settle(o); err != nil {
 			// The former client reaches accept, which refuses it there.
 			p.log.WithError(err).WithField("port", o.number).Warn("a range port keeps its former filter")
 		}
 	}
+}
+
+// remove counts the slots' clients out, closes the ports that have none left
+// and returns those whose filter lets too many pass now.
+func (p *ports) remove(slots []slot) map[*port]struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wide := map[*port]struct{}{}
+	for _, s := range slots {
+		o := p.open[s.port]
+		if o == nil || !o.remove(s.client) {
+			continue
+		}
+		wide[o] = struct{}{}
+		if len(o.clients) == 0 {
+			delete(p.open, s.port)
+			delete(wide, o)
+			o.close()
+		}
+	}
+	return wide
+}
+
+// settle returns when the filters of o are as its clients were at the call, or
+// newer. Many callers share one change of the filter: it takes a system call
+// that must not be made under the lock by one after the other.
+func (p *ports) settle(o *port) error {
+	p.mu.Lock()
+	wanted := o.changes
+	p.mu.Unlock()
+	o.filtering.Lock()
+	defer o.filtering.Unlock()
+	if o.settled >= wanted {
+		return nil
+	}
+	p.mu.Lock()
+	wanted, clients, listeners := o.changes, o.allowed(), maps.Clone(o.listeners)
+	p.mu.Unlock()
+	for addr, l := range listeners {
+		// One that was closed meanwhile needs no filter.
+		if err := filterListener(l, addr, clients); err != nil && !errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("filter of port %d on %s: %w", o.number, addr, err)
+		}
+	}
+	o.settled = wanted
+	return nil
 }
 
 // rebind moves every open port to addrs: what is new is bound before what is
@@ -167,28 +193,6 @@ func (p *ports) close() {
 	}
 	p.mu.Unlock()
 	p.wg.Wait()
-}
-
-func (o *port) allowed() []netip.Addr { return slices.Collect(maps.Keys(o.clients)) }
-
-func (o *port) refilter() error {
-	for addr, l := range o.listeners {
-		if err := filterListener(l, addr, o.allowed()); err != nil {
-			return fmt.Errorf("filter of port %d on %s: %w", o.number, addr, err)
-		}
-	}
-	return nil
-}
-
-func (o *port) close() { o.closeBut(nil) }
-
-func (o *port) closeBut(keep []netip.Addr) {
-	for a, l := range o.listeners {
-		if !slices.Contains(keep, a) {
-			_ = l.Close()
-			delete(o.listeners, a)
-		}
-	}
 }
 
 // acceptLoop hands connections of l to each until l is closed.

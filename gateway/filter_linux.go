@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -32,13 +33,18 @@ const (
 // attachFilter lets only packets from clients reach the socket fd, which
 // listens on an address of the family of local. Where they are too many for a
 // filter (4000 of IPv4; a kernel with little net.core.optmem_max takes some
-// hundred) it lets all pass: strangers are then reset after accept.
+// hundred) it lets all pass: strangers are then reset after accept. So they are
+// where a hardened kernel lets ordinary users attach no filter at all.
 func attachFilter(fd int, local netip.Addr, clients []netip.Addr) error {
 	prog := filterProgram(local, clients)
 	if len(prog) <= filterMax && setFilter(fd, prog) == nil {
 		return nil
 	}
-	return setFilter(fd, []bpf.Instruction{bpf.RetConstant{Val: acceptAll}})
+	err := setFilter(fd, []bpf.Instruction{bpf.RetConstant{Val: acceptAll}})
+	if errors.Is(err, unix.EPERM) {
+		return nil
+	}
+	return err
 }
 
 func setFilter(fd int, prog []bpf.Instruction) error {
@@ -57,7 +63,7 @@ func setFilter(fd int, prog []bpf.Instruction) error {
 // dropFilter takes the filter off a connection that a filtered listener has
 // accepted.
 func dropFilter(fd int) {
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) // there is one; else: just as well
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) // ENOENT where none could be attached
 }
 
 func filterProgram(local netip.Addr, clients []netip.Addr) []bpf.Instruction {

@@ -53,15 +53,20 @@ func shut(t testing.TB, client string, to netip.AddrPort) {
 // through checks that a client gets one, be it to be reset at once.
 func through(t testing.TB, client string, to netip.AddrPort) {
 	t.Helper()
-	c, err := dialFrom(client, to, patience)
-	if errors.Is(err, syscall.ECONNRESET) {
-		return
-	}
-	if err != nil {
+	if err := admitted(client, to, patience); err != nil {
 		t.Errorf("%s got no connection: %v", client, err)
-		return
 	}
-	c.Close()
+}
+
+func admitted(client string, to netip.AddrPort, most time.Duration) error {
+	c, err := dialFrom(client, to, most)
+	if err == nil {
+		return c.Close()
+	}
+	if errors.Is(err, syscall.ECONNRESET) {
+		return nil
+	}
+	return err
 }
 
 func TestFilterLetsItsClientsThrough(t *testing.T) {

@@ -1,11 +1,11 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,13 +40,6 @@ type bindings struct {
 	timeouts Timeouts // accepted sockets inherit them
 }
 
-// port is one bound port of the range, on every listen address.
-type port struct {
-	number  uint16
-	clients map[netip.Addr]int // how often each was allowed
-	doors   map[netip.Addr]relay.Door
-}
-
 func newPorts(engine *relay.Engine, knock func(slot, relay.Pair) *relay.Call, log logrus.FieldLogger) *ports {
 	return &ports{engine: engine, knock: knock, starved: starvation(log), log: log, open: map[uint16]*port{}}
 }
@@ -54,59 +47,94 @@ func newPorts(engine *relay.Engine, knock func(slot, relay.Pair) *relay.Call, lo
 // allow opens the port to client, who can connect from the moment it returns.
 // Calls are counted: as many revokes close it again.
 func (p *ports) allow(number uint16, client netip.Addr) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return net.ErrClosed
+	o, err := p.add(number, client)
+	if err != nil {
+		return err
 	}
-	o := p.open[number]
-	if o == nil {
-		o = &port{number: number, clients: map[netip.Addr]int{client: 1}, doors: map[netip.Addr]relay.Door{}}
-		if err := p.bind(o); err != nil {
-			return err
-		}
-		p.open[number] = o
-		return nil
-	}
-	o.clients[client]++
-	if o.clients[client] > 1 {
-		return nil
-	}
-	if err := o.refilter(); err != nil {
-		delete(o.clients, client)
+	if err := p.settle(o); err != nil {
+		p.revoke(slot{client, number})
 		return err
 	}
 	return nil
 }
 
+// add counts the client among those of the port, which is bound when it was
+// not.
+func (p *ports) add(number uint16, client netip.Addr) (*port, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, net.ErrClosed
+	}
+	o := p.open[number]
+	if o == nil {
+		o = newPort(number, client)
+		if err := p.bind(o); err != nil {
+			return nil, err
+		}
+		p.open[number] = o
+		return o, nil
+	}
+	o.add(client)
+	return o, nil
+}
+
 // revoke undoes one allow of each slot. Connections already accepted are not
 // touched.
 func (p *ports) revoke(slots ...slot) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	narrower := map[*port]struct{}{} // a filter is as long as its clients are many: set it once
-	for _, s := range slots {
-		o := p.open[s.port]
-		if o == nil {
-			continue
-		}
-		if o.clients[s.client]--; o.clients[s.client] > 0 {
-			continue
-		}
-		delete(o.clients, s.client)
-		narrower[o] = struct{}{}
-		if len(o.clients) == 0 {
-			delete(p.open, s.port)
-			delete(narrower, o)
-			o.close()
-		}
-	}
-	for o := range narrower {
-		if err := o.refilter(); err != nil {
+	for o := range p.remove(slots) {
+		if err := p.settle(o); err != nil {
 			// The former client reaches accept, which refuses it there.
 			p.log.WithError(err).WithField("port", o.number).Warn("a range port keeps its former filter")
 		}
 	}
+}
+
+// remove counts the slots' clients out, closes the ports that have none left
+// and returns those whose filter lets too many pass now.
+func (p *ports) remove(slots []slot) map[*port]struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wide := map[*port]struct{}{}
+	for _, s := range slots {
+		o := p.open[s.port]
+		if o == nil || !o.remove(s.client) {
+			continue
+		}
+		wide[o] = struct{}{}
+		if len(o.clients) == 0 {
+			delete(p.open, s.port)
+			delete(wide, o)
+			o.close()
+		}
+	}
+	return wide
+}
+
+// settle returns when the filters of o are as its clients were at the call, or
+// newer. Many callers share one change of the filter: it takes a system call
+// that must not be made under the lock by one after the other.
+func (p *ports) settle(o *port) error {
+	p.mu.Lock()
+	wanted := o.changes
+	p.mu.Unlock()
+	o.filtering.Lock()
+	defer o.filtering.Unlock()
+	if o.settled >= wanted {
+		return nil
+	}
+	p.mu.Lock()
+	wanted, clients, doors := o.changes, o.allowed(), maps.Clone(o.doors)
+	p.mu.Unlock()
+	for addr, d := range doors {
+		// One that was closed meanwhile needs no filter.
+		err := d.Control(func(fd int) error { return attachFilter(fd, addr, clients) })
+		if err != nil && !errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("filter of port %d on %s: %w", o.number, addr, err)
+		}
+	}
+	o.settled = wanted
+	return nil
 }
 
 // rebind moves every open port: what is new is bound before what is gone is
@@ -183,36 +211,6 @@ func (p *ports) close() {
 	for n, o := range p.open {
 		delete(p.open, n)
 		o.close()
-	}
-}
-
-func (o *port) allowed() []netip.Addr { return slices.Collect(maps.Keys(o.clients)) }
-
-func (o *port) refilter() error {
-	allowed := o.allowed()
-	for addr, d := range o.doors {
-		if err := d.Control(func(fd int) error { return attachFilter(fd, addr, allowed) }); err != nil {
-			return fmt.Errorf("filter of port %d on %s: %w", o.number, addr, err)
-		}
-	}
-	return nil
-}
-
-// tune has connections accepted from now on notice dead peers as t says.
-func (o *port) tune(t Timeouts) {
-	for _, d := range o.doors {
-		_ = d.Control(func(fd int) error { return tune(fd, t) }) // only fails when closed
-	}
-}
-
-func (o *port) close() { o.closeBut(nil) }
-
-func (o *port) closeBut(keep []netip.Addr) {
-	for a, d := range o.doors {
-		if !slices.Contains(keep, a) {
-			d.Close()
-			delete(o.doors, a)
-		}
 	}
 }
 

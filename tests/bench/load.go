@@ -98,8 +98,12 @@ func (c *opener) run(until time.Time) error {
 		if err := c.check(t); err != nil {
 			return err
 		}
-		if status, answer, err = c.wire.post(closePath, t.closeBody()); err != nil || status != 200 {
-			return fmt.Errorf("%w: close_connection answered %d %s (%w)", errWrong, status, answer, err)
+		status, answer, err = c.wire.post(closePath, t.closeBody())
+		if err != nil {
+			return err
+		}
+		if status != 200 {
+			return fmt.Errorf("%w: close_connection answered %d %s", errWrong, status, answer)
 		}
 	}
 	return nil

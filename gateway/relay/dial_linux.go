@@ -73,16 +73,9 @@ func (f *flow) leaveVM(l *loop) {
 }
 
 // answered looks at the outcome of a dial.
-func (f *flow) answered(l *loop) {
+func (f *flow) answered(l *loop, events uint32) {
 	d := f.dialling
-	errno, err := unix.GetsockoptInt(f.vm.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	switch {
-	case err == nil && errno != 0:
-		err = unix.Errno(errno)
-	case err == nil && metItself(f.vm.fd, d.call.To[d.tried]):
-		err = unix.ECONNREFUSED
-	}
-	if err != nil {
+	if err := outcome(f.vm.fd, d.call.To[d.tried], events); err != nil {
 		f.nextAddress(l, err)
 		return
 	}
@@ -97,6 +90,22 @@ func (f *flow) answered(l *loop) {
 		return
 	}
 	l.queue(f)
+}
+
+func outcome(fd int, to netip.AddrPort, events uint32) error {
+	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		if err != nil {
+			return err
+		}
+		if errno != 0 {
+			return unix.Errno(errno)
+		}
+	}
+	if metItself(fd, to) {
+		return unix.ECONNREFUSED
+	}
+	return nil
 }
 
 func (f *flow) nextAddress(l *loop, err error) {

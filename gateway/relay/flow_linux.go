@@ -61,12 +61,12 @@ func (s *socket) wake(events uint32) {
 
 // serve moves what can be moved both ways. more tells that it could go on.
 func (f *flow) serve(l *loop) (more bool) {
-	upMoved, upMore, bad := f.up.step(l)
+	upMoved, upMore, bad := f.up.step(l, &f.down)
 	if bad != nil {
 		f.fail(l, bad, ClientClosed, VMClosed)
 		return false
 	}
-	downMoved, downMore, bad := f.down.step(l)
+	downMoved, downMore, bad := f.down.step(l, &f.up)
 	if bad != nil {
 		f.fail(l, bad, VMClosed, ClientClosed)
 		return false

@@ -13,6 +13,9 @@ import (
 const (
 	// eventsMax is how many events one wait takes.
 	eventsMax = 256
+	// keenMillis is how long a loop that has just been busy waits for more
+	// before it sleeps. A stop of the world interrupts it by a signal.
+	keenMillis = 2
 	// wakeSlot stands for a loop's own event descriptor in place of a slot,
 	// doorSlot for a door, whose id is beside it.
 	wakeSlot = -1
@@ -103,20 +106,33 @@ func (l *loop) run(ctx context.Context) {
 // wait blocks until something happens, or not at all while flows have more to
 // move. Where time matters it wakes up to look at the clock.
 func (l *loop) wait(events []unix.EpollEvent) int {
-	timeout := -1
-	switch {
-	case len(l.ready) > 0:
-		timeout = 0
-	case len(l.dials)+len(l.paused) > 0:
-		timeout = int(dialEvery.Milliseconds())
-	case len(l.halves) > 0:
-		timeout = int(sweepEvery.Milliseconds())
+	if len(l.ready) > 0 {
+		n, _ := epollWait(l.ep, events, 0)
+		return max(n, 0)
 	}
-	n, err := unix.EpollWait(l.ep, events, timeout)
+	// What comes soon is met without the scheduler's help; without any guest
+	// for a moment the loop gives its processor away and sleeps.
+	if n, errno := epollWait(l.ep, events, keenMillis); n > 0 || errno != 0 {
+		return max(n, 0)
+	}
+	n, err := unix.EpollWait(l.ep, events, l.alarm())
 	if err != nil {
 		return 0 // EINTR; all else is a bug that shows at once
 	}
 	return n
+}
+
+// alarm is after how many milliseconds the clock has to be looked at; -1:
+// never.
+func (l *loop) alarm() int {
+	switch {
+	case len(l.dials)+len(l.paused) > 0:
+		return int(dialEvery.Milliseconds())
+	case len(l.halves) > 0:
+		return int(sweepEvery.Milliseconds())
+	default:
+		return -1
+	}
 }
 
 func (l *loop) dispatch(e unix.EpollEvent) {
@@ -144,7 +160,7 @@ func (l *loop) rouse(f *flow, e unix.EpollEvent) {
 	s.wake(e.Events)
 	switch {
 	case f.dialling != nil:
-		f.answered(l)
+		f.answered(l, e.Events)
 	case !f.hangUp(l, s, e.Events):
 		l.queue(f)
 	}

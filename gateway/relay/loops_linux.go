@@ -67,13 +67,20 @@ func (ls *loops) open() []*loop {
 }
 
 // run serves all loops until ctx is done and their flows have ended; wait
-// returns when they have.
+// returns when they have. A loop that is about to be busy keeps its processor
+// while it waits (see epollWait), so each brings one of its own: all else runs
+// on as many as before.
 func (ls *loops) run(ctx context.Context) (wait func()) {
+	all := ls.open()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + len(all))
 	var running sync.WaitGroup
-	for _, l := range ls.open() {
+	for _, l := range all {
 		running.Go(func() { l.run(ctx) })
 	}
-	return running.Wait
+	return func() {
+		running.Wait()
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - len(all))
+	}
 }
 
 // next is the loop for a new flow; nil when there is none.

@@ -5,7 +5,7 @@ import "golang.org/x/sys/unix"
 const (
 	// pipeSize is what a pipe should hold. The kernel gives less to a user
 	// who holds many (fs.pipe-user-pages-soft); that works, only slower.
-	pipeSize = 256 << 10
+	pipeSize = 1 << 20
 	// pipesKept is how many empty pipes a loop keeps for the next fast
 	// stream.
 	pipesKept = 32

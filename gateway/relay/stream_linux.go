@@ -57,7 +57,7 @@ type fault struct {
 
 // step moves bytes until the stream must wait or has had its turn. more tells
 // that it could go on at once.
-func (s *stream) step(l *loop) (moved int64, more bool, bad *fault) {
+func (s *stream) step(l *loop, back *stream) (moved int64, more bool, bad *fault) {
 	for moved < turn {
 		if bad := s.flush(); bad != nil {
 			return moved, false, bad
@@ -66,7 +66,7 @@ func (s *stream) step(l *loop) (moved int64, more bool, bad *fault) {
 			return moved, false, nil
 		}
 		if s.eof {
-			return moved, false, s.finish(l)
+			return moved, false, s.finish(l, back.done)
 		}
 		if !s.in.readable {
 			s.settle(l)
@@ -97,13 +97,17 @@ func (s *stream) settle(l *loop) {
 	s.burst = 0
 }
 
-// finish passes the end of the stream on.
-func (s *stream) finish(l *loop) *fault {
+// finish passes the end of the stream on. The second end needs no words: both
+// sockets are closed now.
+func (s *stream) finish(l *loop, second bool) *fault {
 	if s.done {
 		return nil
 	}
 	s.done = true
 	s.settle(l)
+	if second {
+		return nil
+	}
 	if err := unix.Shutdown(s.out.fd, unix.SHUT_WR); err != nil && err != unix.ENOTCONN { //nolint:errorlint // an errno
 		return &fault{outSide, errnoOf(err)}
 	}
@@ -124,19 +128,19 @@ func (s *stream) fill(l *loop) (int64, *fault) {
 }
 
 func (s *stream) splice() (int64, *fault) {
-	n, err := unix.Splice(s.in.fd, nil, s.pipe.w, nil, spliceSize, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-	if n <= 0 || err != nil {
-		return 0, s.stopped(int(n), err)
+	n, errno := splice(s.in.fd, s.pipe.w, spliceSize)
+	if n <= 0 || errno != 0 {
+		return 0, s.stopped(n, errno)
 	}
-	s.pipe.held += int(n)
-	s.count.Add(n)
-	return n, nil
+	s.pipe.held += n
+	s.count.Add(int64(n))
+	return int64(n), nil
 }
 
 func (s *stream) copy(l *loop) (int64, *fault) {
-	n, err := unix.Read(s.in.fd, l.buf)
-	if n <= 0 || err != nil {
-		return 0, s.stopped(n, err)
+	n, errno := read(s.in.fd, l.buf)
+	if n <= 0 || errno != 0 {
+		return 0, s.stopped(n, errno)
 	}
 	s.count.Add(int64(n))
 	if n == len(l.buf) {
@@ -154,8 +158,8 @@ func (s *stream) copy(l *loop) (int64, *fault) {
 }
 
 // stopped sorts out why in gave nothing.
-func (s *stream) stopped(n int, err error) *fault {
-	switch errno := errnoOf(err); errno {
+func (s *stream) stopped(n int, errno unix.Errno) *fault {
+	switch errno {
 	case 0:
 		s.eof = n == 0
 		return nil
@@ -172,8 +176,8 @@ func (s *stream) stopped(n int, err error) *fault {
 // send writes b as far as out takes it and returns the rest.
 func (s *stream) send(b []byte) ([]byte, *fault) {
 	for s.out.writable && len(b) > 0 {
-		n, err := unix.Write(s.out.fd, b)
-		switch errno := errnoOf(err); errno {
+		n, errno := write(s.out.fd, b)
+		switch errno {
 		case 0:
 			b = b[n:]
 		case unix.EAGAIN:
@@ -198,10 +202,10 @@ func (s *stream) flush() *fault {
 		}
 	}
 	for s.pipe != nil && s.pipe.held > 0 && s.out.writable {
-		n, err := unix.Splice(s.pipe.r, nil, s.out.fd, nil, s.pipe.held, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-		switch errno := errnoOf(err); errno {
+		n, errno := splice(s.pipe.r, s.out.fd, s.pipe.held)
+		switch errno {
 		case 0:
-			s.pipe.held -= int(n)
+			s.pipe.held -= n
 		case unix.EAGAIN:
 			s.out.writable = false
 		case unix.EINTR:

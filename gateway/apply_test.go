@@ -124,6 +124,11 @@ func TestEqualApplyTouchesNothing(t *testing.T) {
 	}
 	_, err := r.ask("127.0.0.5", vm.addr)
 	refusedWith(t, err, ErrRateLimited) // the bucket was not filled
+	if err := r.change(func(c *Config) { c.PortStop++ }); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.ask("127.0.0.5", vm.addr)
+	refusedWith(t, err, ErrRateLimited) // nor by a change of something else
 }
 
 func TestDisablingEndsAll(t *testing.T) {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/binary"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -50,4 +51,25 @@ func (r *rig) keepsOut(t testing.TB, stranger string, port uint16) {
 	if err := said(c, "let me in"); err == nil {
 		t.Errorf("a stranger got through port %d", port)
 	}
+}
+
+// A filter that changes for each of a thousand clients is shared by those who
+// wait for it.
+func BenchmarkOpenInACrowd(b *testing.B) {
+	r, vm := newRig(b), newEcho(b)
+	for i := range 1000 {
+		r.granted(crowd(i).String(), vm.addr)
+	}
+	var n atomic.Int32
+	b.SetParallelism(25)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			g, err := r.ask(crowd(2000+int(n.Add(1))).String(), vm.addr)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_ = r.GiveBack(b.Context(), g.ID, g.Token, g.Client)
+		}
+	})
 }

@@ -34,11 +34,19 @@ func openPort(t testing.TB, addr netip.AddrPort, clients ...string) *ports {
 		t.Fatal(err)
 	}
 	for _, c := range clients {
-		if err := p.allow(addr.Port(), netip.MustParseAddr(c)); err != nil {
+		if err := p.admit(addr.Port(), c); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return p
+}
+
+// admit lets a client in from the moment it returns.
+func (p *ports) admit(number uint16, client string) error {
+	if err := p.allow(number, netip.MustParseAddr(client)); err != nil {
+		return err
+	}
+	return p.reach(number)
 }
 
 // shut checks that a client gets no connection at all.

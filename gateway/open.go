@@ -73,7 +73,26 @@ func (g *Gateway) open(ctx context.Context, r OpenRequest, t TicketRequest) (Gra
 			return Grant{}, err
 		}
 	}
-	return g.reserve(r, t, vm, key)
+	answer, err := g.reserve(r, t, vm, key)
+	if err != nil || answer.Port == 0 {
+		return answer, err
+	}
+	if err := g.reach(ctx, answer); err != nil {
+		return Grant{}, err
+	}
+	return answer, nil
+}
+
+// reach waits until the client can connect.
+func (g *Gateway) reach(ctx context.Context, answer Grant) error {
+	err := g.ports.reach(answer.Port)
+	if err == nil {
+		return nil
+	}
+	if !answer.Reopened {
+		_ = g.GiveBack(ctx, answer.ID, answer.Token, answer.Client) // gone: just as well
+	}
+	return refuseFor(time.Second, ErrNoFreePort, fmt.Sprintf("port %d cannot be opened: %v", answer.Port, err))
 }
 
 // live tells whether key names a grant in use, whose VM needs no probe.
@@ -85,8 +104,8 @@ func (g *Gateway) live(key reopenKey) bool {
 }
 
 // reserve answers with the living grant of key, or else with a new one whose
-// port is open. All of it happens under the lock: nobody meets a grant that is
-// not reachable yet, and what forbids it comes before or after.
+// port is bound. All of it happens under the lock: there is no second grant of
+// key, and what forbids it comes before or after.
 func (g *Gateway) reserve(r OpenRequest, t TicketRequest, vm target, key reopenKey) (Grant, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

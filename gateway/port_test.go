@@ -20,7 +20,7 @@ func TestClientsOfAPortComeAndGoAtOnce(t *testing.T) {
 		client := fmt.Sprintf("127.3.0.%d", 1+i)
 		all.Go(func() error {
 			for range 25 {
-				if err := p.allow(addr.Port(), netip.MustParseAddr(client)); err != nil {
+				if err := p.admit(addr.Port(), client); err != nil {
 					return err
 				}
 				if err := admitted(client, addr, time.Second); err != nil {

@@ -44,39 +44,38 @@ func newPorts(engine *relay.Engine, knock func(slot, relay.Pair) *relay.Call, lo
 	return &ports{engine: engine, knock: knock, starved: starvation(log), log: log, open: map[uint16]*port{}}
 }
 
-// allow opens the port to client, who can connect from the moment it returns.
-// Calls are counted: as many revokes close it again.
+// allow counts the client among those of the port, which is bound when it was
+// not. The client can connect once reach has returned. Calls are counted: as
+// many revokes close the port again.
 func (p *ports) allow(number uint16, client netip.Addr) error {
-	o, err := p.add(number, client)
-	if err != nil {
-		return err
-	}
-	if err := p.settle(o); err != nil {
-		p.revoke(slot{client, number})
-		return err
-	}
-	return nil
-}
-
-// add counts the client among those of the port, which is bound when it was
-// not.
-func (p *ports) add(number uint16, client netip.Addr) (*port, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, net.ErrClosed
+		return net.ErrClosed
 	}
 	o := p.open[number]
 	if o == nil {
 		o = newPort(number, client)
 		if err := p.bind(o); err != nil {
-			return nil, err
+			return err
 		}
 		p.open[number] = o
-		return o, nil
+		return nil
 	}
 	o.add(client)
-	return o, nil
+	return nil
+}
+
+// reach returns when the clients allowed so far get through the filters of the
+// port. Setting those takes time, so no lock of others should be held.
+func (p *ports) reach(number uint16) error {
+	p.mu.Lock()
+	o := p.open[number]
+	p.mu.Unlock()
+	if o == nil { // everybody was revoked meanwhile
+		return nil
+	}
+	return p.settle(o)
 }
 
 // revoke undoes one allow of each slot. Connections already accepted are not

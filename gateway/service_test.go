@@ -173,3 +173,23 @@ func TestServiceTunnelIsBounded(t *testing.T) {
 		return err == nil
 	})
 }
+
+// A client whose dispatcher is being dialled when the service is switched off
+// does not wait for the end of that.
+func TestServiceTunnelEndsWhatIsBeingSetUp(t *testing.T) {
+	to := deaf(t)
+	r := newRig(t, func(c *Config) { servingAt(c.Node, to.String())(c) })
+	c, err := dialFrom("127.0.0.7", r.cfg.Service.Listen, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	eventually(t, "the dial", func() bool { return r.engine.Len() == 1 })
+	if err := r.change(func(c *Config) { c.Service = Service{} }); err != nil {
+		t.Fatal(err)
+	}
+	if err := endsWithin(t, c, prompt); !isReset(err) {
+		t.Errorf("got %v, want a reset", err)
+	}
+	eventually(t, "nothing relayed", func() bool { return r.engine.Len() == 0 })
+}

@@ -39,6 +39,9 @@ func TestShutdownEndsEverything(t *testing.T) {
 	if got := v.reason(t); got != relay.Shutdown {
 		t.Errorf("got %s from Serve, want shutdown", got)
 	}
+	if got := r.audit.of(dialling.ID); len(got) != 0 {
+		t.Errorf("got events %+v of a dial that the shutdown ended, want none: the VM is not to blame", got)
+	}
 	for _, p := range []uint16{g.Port, unused.Port, r.cfg.Service.Listen.Port()} {
 		if !bindable(netip.AddrPortFrom(r.addr, p)) {
 			t.Errorf("port %d is still bound", p)

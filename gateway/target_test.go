@@ -195,6 +195,52 @@ func TestRefusedNamesAreResolved(t *testing.T) {
 	})
 }
 
+// A name that cannot be resolved any more keeps the addresses it had.
+func TestRefusedNamesOutliveTheirResolver(t *testing.T) {
+	var broken atomic.Bool
+	var asked atomic.Int32
+	addr := loopbackOf(t)
+	r := startRig(t, addr, configFor(addr, func(c *Config) {
+		c.Targets.Allow, c.Targets.Refused = allowing("10.0.0.0/8"), []string{"disp.example"}
+	}), Deps{Resolve: func(context.Context, string) ([]netip.Addr, error) {
+		defer asked.Add(1)
+		if broken.Load() {
+			return nil, errors.New("the resolver is away")
+		}
+		return []netip.Addr{netip.MustParseAddr("10.0.0.9")}, nil
+	}})
+	denied := func() bool {
+		_, err := r.ask("127.0.0.5", netip.MustParseAddrPort("10.0.0.9:5900"))
+		return errors.Is(err, ErrTargetDenied)
+	}
+	eventually(t, "the dispatcher's address refused", denied)
+	broken.Store(true)
+	before := asked.Load()
+	for change := range uint16(2) { // the second comes after the first look-up
+		if err := r.change(func(c *Config) { c.PortStart += change + 1 }); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "another look-up", func() bool { return asked.Load() > before+int32(change) })
+	}
+	if !denied() {
+		t.Error("the dispatcher's address is allowed while its name cannot be resolved")
+	}
+}
+
+// What is forbidden while a tunnel is being opened is forbidden to it.
+func TestTargetsThatChangeDuringOpen(t *testing.T) {
+	addr := loopbackOf(t)
+	var r *rig
+	r = startRig(t, addr, configFor(addr), Deps{Resolve: func(context.Context, string) ([]netip.Addr, error) {
+		if err := r.change(func(c *Config) { c.Targets.Allow = nil }); err != nil {
+			return nil, err
+		}
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}})
+	_, err := r.askName("127.0.0.5", "vm", 5900)
+	refusedWith(t, err, ErrTargetDenied)
+}
+
 // What is allowed under one form of an address is allowed under the other, and
 // nothing special is reached but by its own entry.
 func FuzzPolicy(f *testing.F) {

@@ -140,17 +140,11 @@ func (a *arrival) connect(call *Call) {
 	if err == nil && len(call.Prelude) > 0 {
 		_, err = vm.Write(call.Prelude)
 	}
-	a.mu.Lock()
-	why := a.reason
+	why := a.killed()
 	if err == nil && why == "" {
-		if call.Joined != nil {
-			call.Joined()
-		}
-		a.pair = a.engine.joinCopied(a.client, vm, call.Options)
-		a.mu.Unlock()
+		a.join(vm, call)
 		return
 	}
-	a.mu.Unlock()
 	reset(a.client)
 	if vm != nil {
 		reset(vm)
@@ -160,6 +154,28 @@ func (a *arrival) connect(call *Call) {
 	}
 	if call.OnEnd != nil {
 		call.OnEnd(Result{Reason: why, Err: err})
+	}
+}
+
+func (a *arrival) killed() Reason {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.reason
+}
+
+// join tells the owner without a lock of its own held: the owner may ask for
+// figures under the lock that Joined takes.
+func (a *arrival) join(vm net.Conn, call *Call) {
+	if call.Joined != nil {
+		call.Joined()
+	}
+	pair := a.engine.joinCopied(a.client, vm, call.Options)
+	a.mu.Lock()
+	a.pair = pair
+	why := a.reason // of a kill meanwhile
+	a.mu.Unlock()
+	if why != "" {
+		pair.Kill(why)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -61,6 +62,27 @@ func TestPeerThatNeverReads(t *testing.T) {
 	}
 }
 
+// settleDescriptors waits until what only waits to be closed is: the runtime
+// drops the pipes it keeps for splicing two collections later. There is none
+// from then on, until the test has ended.
+func settleDescriptors(t testing.TB) {
+	t.Helper()
+	percent := debug.SetGCPercent(-1)
+	t.Cleanup(func() { debug.SetGCPercent(percent) })
+	was, same := -1, 0
+	eventually(t, "the descriptors to settle", func() bool {
+		runtime.GC()
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("no /proc: ", err)
+		}
+		if same++; len(list) != was {
+			was, same = len(list), 0
+		}
+		return same == 5
+	})
+}
+
 // noDescriptors leaves the process spare descriptors until restore is called.
 func noDescriptors(t testing.TB, spare int) (restore func()) {
 	t.Helper()
@@ -68,7 +90,7 @@ func noDescriptors(t testing.TB, spare int) (restore func()) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
 		t.Fatal(err)
 	}
-	runtime.GC() // what is only waiting to be closed would be spare, too
+	settleDescriptors(t)
 	now := syscall.Rlimit{Cur: 1024, Max: was.Max}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {
 		t.Fatal(err)

@@ -52,6 +52,7 @@ func TestJournalHasOneLineEachAndNoSecrets(t *testing.T) {
 	says(t, r.attach(web.Token, "127.0.0.6"), "hello")
 	vm.listener.Close()
 	r.refusedAt(r.granted("127.0.0.7", vm.addr))
+	eventually(t, "the failure told", func() bool { return strings.Contains(journal.String(), "session failed") })
 	stop()
 	<-ended
 	text := journal.String()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+
 	"vdi-gateway/gateway/relay"
 
 	"github.com/google/go-cmp/cmp"

@@ -179,6 +179,24 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// What is disconnected between Attach and Serve does not come to life.
+func TestServeAfterDisconnect(t *testing.T) {
+	r, vm := newRig(t), newEcho(t)
+	g := r.granted("127.0.0.5", vm.addr, overWebSocket)
+	a, err := r.Attach(t.Context(), g.Token, g.Client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ended, _, err := r.Disconnect(t.Context(), Selector{All: true}, ""); len(ended) != 1 || err != nil {
+		t.Fatalf("got %v ended (%v), want the one", ended, err)
+	}
+	v := r.serve(a)
+	if got := v.reason(t); got != ReasonAdmin {
+		t.Errorf("got %s, want admin", got)
+	}
+	_ = endsWithin(t, v, prompt)
+}
+
 // A request whose client left while the VM was dialled spends nothing.
 func TestAttachGivesUpWithItsRequest(t *testing.T) {
 	r := newRig(t)

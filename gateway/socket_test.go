@@ -63,6 +63,10 @@ func TestBothLegsAreTuned(t *testing.T) {
 				t.Errorf("%s of the %s's leg: got %d (%v), want %d", tt.option, name, got, err, tt.want)
 			}
 		}
+		// A length of none: the listener's filter would run on every packet.
+		if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_GET_FILTER); n != 0 || err != nil {
+			t.Errorf("got a filter on the %s's leg (%d instructions, %v), want none", name, n, err)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ func newPolicy(t Targets, resolved map[string][]netip.Addr) *policy {
 			p.refused[plain(a)] = true
 			continue
 		}
-		p.refusedHosts[strings.ToLower(r)] = true
+		p.refusedHosts[bareHost(r)] = true
 		for _, a := range resolved[r] {
 			p.refused[plain(a)] = true
 		}
@@ -100,6 +100,9 @@ func denied(field, format string, args ...any) *Refusal {
 // IPv4, a zone is dropped.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
+// bareHost is the one form in which host names are compared.
+func bareHost(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
 // hostName is RFC 1123 with an alphabetic start of the last label, so that
 // odd spellings of IPv4 addresses (127.1, 0x7f.1) are not taken for names.
 var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?$`)
@@ -155,7 +158,7 @@ func (g *Gateway) addresses(ctx context.Context, p *policy, host string) ([]neti
 	if len(host) > 253 || !hostName.MatchString(host) {
 		return nil, refuseField(ErrInvalid, "vm_address", "vm_address must be an IP address or a host name")
 	}
-	if p.refusedHosts[strings.ToLower(strings.TrimSuffix(host, "."))] {
+	if p.refusedHosts[bareHost(host)] {
 		return nil, denied("vm_address", "%s is a name of the gateway or of a dispatcher", host)
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTime)

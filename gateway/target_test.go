@@ -113,7 +113,8 @@ func TestHostsAsAskedFor(t *testing.T) {
 		"bad":      {bad},
 		"mapped":   {netip.MustParseAddr("::ffff:127.0.0.2")},
 		"disp.one": {netip.MustParseAddr("127.0.0.1")},
-	}, func(c *Config) { c.Targets.Refused = []string{"Disp.One"} })
+		"disp.two": {netip.MustParseAddr("127.0.0.1")},
+	}, func(c *Config) { c.Targets.Refused = []string{"Disp.One", "disp.two."} })
 	for _, tt := range []struct {
 		host string
 		want error
@@ -126,6 +127,7 @@ func TestHostsAsAskedFor(t *testing.T) {
 		{"mapped", ErrTargetDenied},
 		{"disp.one", ErrTargetDenied},
 		{"DISP.ONE.", ErrTargetDenied},
+		{"disp.two", ErrTargetDenied},
 		{"nowhere", ErrVMUnreachable},
 		{"", ErrInvalid},
 		{"127.1", ErrInvalid}, // the resolver would take it for 127.0.0.1

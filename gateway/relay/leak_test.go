@@ -22,7 +22,7 @@ func descriptors(t testing.TB) int {
 func TestCutStreamsLeaveNoDescriptor(t *testing.T) {
 	e := running(t)
 	life := func(t *testing.T) {
-		for i := range 6 {
+		for i := range 18 {
 			tun := open(t, e, relay.Options{})
 			go func() { _, _ = io.Copy(tun.client, endless{}) }()
 			stuck(tun)
@@ -38,11 +38,12 @@ func TestCutStreamsLeaveNoDescriptor(t *testing.T) {
 			tun.result()
 		}
 	}
-	t.Run("first", life) // the engine keeps some pipes for the next
+	const kept = 8 // descriptors of the empty pipes that loops keep for the next
+	t.Run("first", life)
 	before := descriptors(t)
 	t.Run("second", life)
 	eventually(t, "as many descriptors as before", func() bool {
 		runtime.GC() // drops the pipes that the runtime keeps
-		return descriptors(t) <= before
+		return descriptors(t) <= before+kept
 	})
 }

@@ -22,7 +22,7 @@ func descriptors(t testing.TB) int {
 func TestCutStreamsLeaveNoDescriptor(t *testing.T) {
 	e := running(t)
 	life := func(t *testing.T) {
-		for i := range 18 {
+		for i := range 9 {
 			tun := open(t, e, relay.Options{})
 			go func() { _, _ = io.Copy(tun.client, endless{}) }()
 			stuck(tun)

@@ -50,6 +50,7 @@ func TestPortsWithoutGrantAreClosedToTheClientToo(t *testing.T) {
 
 // The filter is the first of two doors: who passes it is asked again.
 func TestStrangersWhoPassTheFilterAreReset(t *testing.T) {
+	needFilters(t)
 	r, vm := newRig(t), newEcho(t)
 	g := r.granted("127.0.0.5", vm.addr)
 	r.ports.mu.Lock()

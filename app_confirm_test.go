@@ -130,6 +130,10 @@ func TestARollbackWaitsForItsPort(t *testing.T) {
 	n.call(t, 200, call{path: "/v3/health/", port: testMoved})
 	_ = taken.Close()
 	n.waitReady(t)
+	eventually(t, "revision 3 is there", func() bool { // applied first, then marked
+		_, revision := n.settings(t)
+		return revision == 3
+	})
 	n.kill()
 	n.wantHistory(t, "applied", "rolled_back", "applied")
 }

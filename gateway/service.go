@@ -128,7 +128,7 @@ func (s *service) commit(cfg Config) {
 }
 
 // endAll ends every connection. The caller holds the lock; the relay tells the
-// ends on goroutines of its own.
+// ends later, on its loops.
 func (s *service) endAll() {
 	for p := range s.pairs {
 		p.Kill(ReasonAdmin)

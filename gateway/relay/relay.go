@@ -6,6 +6,10 @@
 // stays silent after a half-close, or when it is killed. The end is told once,
 // by Options.OnEnd, with the bytes moved and the Reason.
 //
+// Listen opens a door: for every client that knocks its owner says where it wants
+// to go, and the engine accepts, dials and joins without a goroutine of its own
+// for each (door.go).
+//
 // On Linux two TCP legs become a flow on one of a few loops (loop_linux.go):
 // an epoll instance and its goroutine. A flow copies through the loop's one
 // buffer while its data is small, and splices through a borrowed pipe while a

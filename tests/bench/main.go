@@ -4,7 +4,8 @@
 //	go run ./tests/bench relay   speed, latency and cost of relayed connections, beside HAProxy and nginx
 //
 // It needs root, or user namespaces. BENCH_ROUNDS sets the rounds, 5 without
-// it. What it prints is explained in docs/benchmarks.md; the figures are made
+// it, BENCH_CONGESTION the congestion control of all hosts, reno without it. What
+// they print is explained in docs/benchmarks.md; the figures are made
 // by package figure, which other benchmarks reuse. Exit code 1: the check of
 // what was carried failed, so that there are no figures.
 //

@@ -72,7 +72,7 @@ func benchRelay(ctx context.Context) error {
 	if err != nil {
 		sheet.Missing(err)
 	}
-	sheet.Print(strings.Join([]string{figure.Machine(time.Now()), peer.HAProxyVersion(), peer.NginxVersion()}, ", "))
+	sheet.Print(strings.Join([]string{figure.Machine(time.Now()), peer.HAProxyVersion(), peer.NginxVersion(), congestion()}, ", "))
 	return nil
 }
 
@@ -110,7 +110,7 @@ func newRelays(ctx context.Context, sheet *figure.Sheet, network *lab.Network, d
 			return nil, err
 		}
 		c := &contender{name: kind.Name, kind: kind, host: host, dir: filepath.Join(dir, kind.Name)}
-		if err := errors.Join(widen(host), os.Mkdir(c.dir, 0o700)); err != nil {
+		if err := errors.Join(prepare(host), os.Mkdir(c.dir, 0o700)); err != nil {
 			return nil, err
 		}
 		b.theirs = append(b.theirs, c)
@@ -145,7 +145,7 @@ func (b *relays) addEnds(network *lab.Network) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(widen(b.client), widen(server)); err != nil {
+	if err := errors.Join(prepare(b.client), prepare(server)); err != nil {
 		return err
 	}
 	b.server = netip.AddrPortFrom(server.Addr(), serverPort)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -171,12 +172,23 @@ func first(errs ...error) error {
 	return nil
 }
 
-// widen lets a host have many connections that ended a moment ago.
-func widen(host *lab.Host) error {
+// congestion is the congestion control of every host, BENCH_CONGESTION or reno.
+// On a network without loss reno and cubic do the same, and reno is the one that
+// every namespace may choose. A host that paces (bbr) waits for timers, and a
+// figure of bulk data would be theirs.
+func congestion() string {
+	return cmp.Or(os.Getenv("BENCH_CONGESTION"), "reno")
+}
+
+// prepare lets a host have many connections that ended a moment ago, and sets
+// how it sends.
+func prepare(host *lab.Host) error {
 	return host.Do(func() error {
-		for name, value := range map[string]string{"ip_local_port_range": "1024 65535", "tcp_tw_reuse": "1"} {
+		for name, value := range map[string]string{
+			"ip_local_port_range": "1024 65535", "tcp_tw_reuse": "1", "tcp_congestion_control": congestion(),
+		} {
 			if err := os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(value), 0o600); err != nil {
-				return fmt.Errorf("set %s: %w", name, err)
+				return fmt.Errorf("set %s to %s: %w", name, value, err)
 			}
 		}
 		return nil

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -38,7 +39,8 @@ import (
 //	@name			Authorization
 //	@description	The client's key: `KEY` or `Bearer KEY`; `X-API-Key: KEY` works as well.
 
-// Deps are what the API needs of the other parts. All are required.
+// Deps are what the API needs of the other parts. All are required but those of
+// a cluster: Internal, Cluster and Elsewhere.
 type Deps struct {
 	Gateway  *gateway.Gateway
 	Settings Settings
@@ -51,6 +53,15 @@ type Deps struct {
 	Drain   func(ctx context.Context, node string, on bool) error
 	Version string // shown beside the title of the Swagger UI
 	Log     logrus.FieldLogger
+
+	// Internal serves what nodes ask of each other, below /internal/. It sees
+	// the addresses of the wire and checks by itself who asks. nil: nobody.
+	Internal http.Handler
+	// Cluster reaches the other nodes; nil: this one is alone.
+	Cluster Cluster
+	// Elsewhere tells which other living node serves a connection, by its id or,
+	// where that is "", by its token; invalid: this one, or nobody.
+	Elsewhere func(gateway.ConnectionID, gateway.Secret) netip.Addr
 }
 
 // Settings is the settings document of the cluster and the way to change it.

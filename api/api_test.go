@@ -17,7 +17,6 @@ import (
 	"go.uber.org/goleak"
 
 	"vdi-gateway/gateway"
-	"vdi-gateway/settingsdb"
 )
 
 const (
@@ -83,18 +82,26 @@ func gatewayConfig() gateway.Config {
 // newNode starts a node. configure may be nil.
 func newNode(t *testing.T, configure func(*Config, *gateway.Config)) *node {
 	t.Helper()
+	return newNodeWith(t, func(*Deps) {}, configure)
+}
+
+// newNodeWith is newNode with more dependencies.
+func newNodeWith(t *testing.T, extend func(*Deps), configure func(*Config, *gateway.Config)) *node {
+	t.Helper()
 	n := &node{t: t, log: &logBuffer{}, settings: newSettings(t), ready: true}
 	n.health = Health{Status: "ok", Node: "127.0.0.1", Version: "1.2.3-test", Role: "none"}
 	log := logrus.New()
 	log.SetOutput(n.log)
 	log.SetLevel(logrus.TraceLevel)
 	n.gateway = gateway.New(gateway.Deps{Tickets: newTickets(), Log: log})
-	n.server = New(Deps{
+	deps := Deps{
 		Gateway: n.gateway, Settings: n.settings, Version: "1.2.3-test", Log: log,
 		Health: func(context.Context) Health { return n.health },
 		Ready:  func() bool { return n.ready },
 		Drain:  n.drain,
-	})
+	}
+	extend(&deps)
+	n.server = New(deps)
 	cfg, gcfg := config(), gatewayConfig()
 	if configure != nil {
 		configure(&cfg, &gcfg)
@@ -269,124 +276,4 @@ func eventually(t *testing.T, what string, is func() bool) {
 			t.Fatalf("not within %s: %s", soon, what)
 		}
 	}
-}
-
-// settings is a document that changes without applying anything.
-type settings struct {
-	mu       sync.Mutex
-	document settingsdb.Settings
-	revision int64
-	waiting  bool
-	asked    ChangeRequest
-	refuse   error
-}
-
-func newSettings(t *testing.T) *settings {
-	t.Helper()
-	s, err := settingsdb.Fresh(netip.MustParseAddr("127.0.0.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.APIKey, s.CLIKey = apiKey, cliKey
-	return &settings{document: s, revision: 17}
-}
-
-func (s *settings) Current() (settingsdb.Settings, int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.document, s.revision
-}
-
-func (s *settings) Change(_ context.Context, r ChangeRequest) (ChangeResult, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked = r
-	if s.refuse != nil {
-		return ChangeResult{}, s.refuse
-	}
-	if r.IfMatch != nil && *r.IfMatch != s.revision {
-		return ChangeResult{}, ErrRevisionMismatch
-	}
-	next, problems := settingsdb.Revise(s.document, r.Body)
-	if len(problems) > 0 {
-		return ChangeResult{}, problems
-	}
-	result := ChangeResult{Revision: s.revision, Changed: settingsdb.Changed(s.document, next)}
-	if r.DryRun {
-		return result, nil
-	}
-	s.document, s.waiting = next, r.Confirm > 0
-	s.revision++
-	result.Applied, result.Revision = true, s.revision
-	if r.Confirm > 0 {
-		at := time.Now().Add(r.Confirm)
-		result.RollbackAt = &at
-	}
-	return result, nil
-}
-
-func (s *settings) Confirm(context.Context) (int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.waiting {
-		return 0, ErrNothingToConfirm
-	}
-	s.waiting = false
-	return s.revision, nil
-}
-
-// tickets keeps tickets in memory.
-type tickets struct {
-	mu   sync.Mutex
-	rows map[[32]byte]*ticketRow
-}
-
-type ticketRow struct {
-	request gateway.TicketRequest
-	expires time.Time
-	uses    int
-}
-
-func newTickets() *tickets { return &tickets{rows: map[[32]byte]*ticketRow{}} }
-
-func (s *tickets) Put(_ context.Context, hash [32]byte, _ string, r gateway.TicketRequest, expires time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rows[hash] = &ticketRow{r, expires, r.MaxUses}
-	return nil
-}
-
-func (s *tickets) Use(_ context.Context, hash [32]byte, now time.Time) (gateway.TicketRequest, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	row := s.rows[hash]
-	switch {
-	case row == nil:
-		return gateway.TicketRequest{}, gateway.ErrTicketUnknown
-	case now.After(row.expires):
-		return gateway.TicketRequest{}, gateway.ErrExpired
-	case row.uses == 0:
-		return gateway.TicketRequest{}, gateway.ErrUsed
-	}
-	row.uses--
-	return row.request, nil
-}
-
-func (s *tickets) Return(_ context.Context, hash [32]byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if row := s.rows[hash]; row != nil {
-		row.uses++
-	}
-	return nil
-}
-
-func (s *tickets) Revoke(_ context.Context, sel gateway.Selector) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	before := len(s.rows)
-	if sel.All {
-		s.rows = map[[32]byte]*ticketRow{}
-	}
-	return before - len(s.rows), nil
 }

@@ -75,7 +75,7 @@ func (s *Server) bindOne(addr netip.AddrPort, wanted []netip.AddrPort) (*listene
 			return nil, err
 		}
 	}
-	fresh, err := listen(addr, len(leaving) > 0)
+	fresh, err := listen(addr, len(leaving) > 0, s.trusts)
 	for _, l := range leaving {
 		_ = l.share(false) // it is about to close, or stays as it was
 	}
@@ -83,6 +83,12 @@ func (s *Server) bindOne(addr netip.AddrPort, wanted []netip.AddrPort) (*listene
 		return fresh, err
 	}
 	return fresh, fresh.share(false)
+}
+
+// trusts tells whether peer may say whom its connections are for.
+func (s *Server) trusts(peer netip.Addr) bool {
+	contains := func(p netip.Prefix) bool { return p.Contains(peer) }
+	return slices.ContainsFunc(s.state.Load().Trusted, contains)
 }
 
 func overlap(a, b netip.AddrPort) bool {

@@ -58,6 +58,11 @@ func decode(c echo.Context, dst any) (*fields, error) {
 	if err != nil {
 		return nil, err
 	}
+	return decodeBytes(data, dst)
+}
+
+// decodeBytes is decode of a body that was read before.
+func decodeBytes(data []byte, dst any) (*fields, error) {
 	problems := settingsdb.Strict(data, dst)
 	if problems.Syntax() {
 		return nil, problems

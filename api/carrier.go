@@ -51,6 +51,9 @@ func (s *Server) carry(c echo.Context) error {
 	if err := checkHandshake(c); err != nil {
 		return err
 	}
+	if node := s.owner(c, "", token); node.IsValid() {
+		return s.forward(c, node, nil)
+	}
 	attachment, err := patiently(c, func() (*gateway.Attachment, error) {
 		return s.deps.Gateway.Attach(r.Context(), token, clientOf(c))
 	})
@@ -83,14 +86,14 @@ func (s *Server) serveLeg(c echo.Context, attachment *gateway.Attachment) error 
 		attachment.Abort()
 		return err
 	}
-	leg := newLeg(ws, conn.TCPConn)
+	leg := newLeg(ws, conn.tcp)
 	ctx, cancel := context.WithCancel(s.stopping)
 	pinged := make(chan struct{})
 	go func() {
 		defer close(pinged)
 		leg.ping(ctx, s.state.Load().PingInterval)
 	}()
-	reason := attachment.Serve(ctx, leg, conn.TCPConn)
+	reason := attachment.Serve(ctx, leg, conn.tcp)
 	cancel()
 	<-pinged
 	leg.finish(string(reason))

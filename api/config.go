@@ -19,6 +19,10 @@ type Config struct {
 	APIKey, ClientKey settingsdb.Secret
 	// Node is this node's internal address; invalid when it has none.
 	Node netip.Addr
+	// Trusted are the other nodes and proxies: a connection of theirs may begin
+	// with a PROXY header, and then it is its client that counts. It holds for
+	// connections accepted from now on.
+	Trusted []netip.Prefix
 	// PingInterval is the time between two pings of a WebSocket; 0: none.
 	PingInterval time.Duration
 	// Compression allows gzip where nothing secret is answered.
@@ -35,13 +39,14 @@ func newState(c Config) *state {
 	c.Listen = slices.Clone(c.Listen)
 	slices.SortFunc(c.Listen, netip.AddrPort.Compare)
 	c.Listen = slices.Compact(c.Listen)
+	c.Trusted = slices.Clone(c.Trusted)
 	return &state{Config: c, keys: newKeyring(c)}
 }
 
 // equal tells whether two states want the same.
 func (a *state) equal(b *state) bool {
 	return slices.Equal(a.Listen, b.Listen) && a.APIKey == b.APIKey && a.ClientKey == b.ClientKey &&
-		a.Node == b.Node && a.PingInterval == b.PingInterval && a.Compression == b.Compression
+		a.Node == b.Node && slices.Equal(a.Trusted, b.Trusted) && a.PingInterval == b.PingInterval && a.Compression == b.Compression
 }
 
 // node is what this node is called in answers; "" when it has no address.

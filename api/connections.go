@@ -18,6 +18,12 @@ const (
 	pageMax     = 10000
 )
 
+// What a list or an end is about.
+const (
+	scopeNode    = "node"
+	scopeCluster = "cluster"
+)
+
 // connectionEntry describes a grant and its use.
 type connectionEntry struct {
 	ConnectionID   string     `json:"connection_id" example:"0f8fad5b-d9cb-469f-a165-70867728950e"`
@@ -47,6 +53,8 @@ type connectionsAnswer struct {
 	Total       int               `json:"total" example:"1"` // on all pages
 	Next        *string           `json:"next" example:""`   // cursor of the next page; null: none
 	Connections []connectionEntry `json:"connections"`
+	// Nodes of the scope whose connections are not known for want of an answer.
+	MissingNodes []string `json:"missing_nodes,omitempty" example:"10.0.0.2"`
 } // @name Connections
 
 // getConnections lists connections.
@@ -54,7 +62,7 @@ type connectionsAnswer struct {
 //	@Summary		List connections, oldest first
 //	@Tags			dispatcher
 //	@Security		api_key
-//	@Param			scope		query		string	false	"one node alone: both are the same"	Enums(node, cluster)	example(cluster)
+//	@Param			scope		query		string	false	"this node's, or those of all"		Enums(node, cluster)	default(node)	example(cluster)
 //	@Param			state		query		string	false	"only these"						Enums(granted, active)	example(active)
 //	@Param			user		query		string	false	"only this user's"					example(alice)
 //	@Param			vm_address	query		string	false	"only to this VM"					example(10.1.2.3)
@@ -76,10 +84,14 @@ func (s *Server) getConnections(c echo.Context) error {
 	}
 	limit := filter.Limit
 	filter.Limit++ // one more tells whether there is a next page
-	found, total := s.deps.Gateway.Connections(filter)
+	found, total, err := s.connections(c.Request().Context(), value(q.text("scope")), filter)
+	unheard, err := silent(err)
+	if err != nil {
+		return err
+	}
 	answer := connectionsAnswer{
 		Node: s.state.Load().node(), Version: s.deps.Version, Total: total,
-		Connections: make([]connectionEntry, 0, min(len(found), limit)),
+		Connections: make([]connectionEntry, 0, min(len(found), limit)), MissingNodes: unheard,
 	}
 	if len(found) > limit {
 		found = found[:limit]
@@ -93,7 +105,7 @@ func (s *Server) getConnections(c echo.Context) error {
 }
 
 func (q *query) filter() gateway.Filter {
-	q.choice("scope", q.text("scope"), "node", "cluster")
+	q.choice("scope", q.text("scope"), scopeNode, scopeCluster)
 	after, ok := parseCursor(value(q.text("cursor")))
 	if !ok {
 		q.add("cursor", "must be `next` of a former answer")

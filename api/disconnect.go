@@ -56,6 +56,8 @@ type disconnectAnswer struct {
 	Disconnected []string `json:"disconnected" example:"0f8fad5b-d9cb-469f-a165-70867728950e"`
 	NotFound     []string `json:"not_found" example:""`
 	Count        int      `json:"count" example:"1"`
+	// Nodes of the scope that did not answer; what they serve may go on.
+	MissingNodes []string `json:"missing_nodes,omitempty" example:"10.0.0.2"`
 } // @name Disconnected
 
 // disconnect ends connections.
@@ -83,16 +85,18 @@ func (s *Server) disconnect(c echo.Context) error {
 	}
 	selector := body.selector(f)
 	reason := f.text("reason", body.Reason)
-	f.choice("scope", body.Scope, "node", "cluster")
+	scope := f.choice("scope", body.Scope, scopeNode, scopeCluster)
 	if err := f.err(); err != nil {
 		return err
 	}
-	ended, missing, err := s.deps.Gateway.Disconnect(c.Request().Context(), selector, reason)
+	ended, missing, err := s.ender(scope).Disconnect(c.Request().Context(), selector, reason)
+	unheard, err := silent(err)
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, disconnectAnswer{
 		Disconnected: idTexts(ended), NotFound: idTexts(missing), Count: len(ended),
+		MissingNodes: unheard,
 	})
 }
 

@@ -31,14 +31,27 @@ type closedAnswer struct {
 	Closed       bool   `json:"closed" example:"true"`
 } // @name Closed
 
-func readGrant(c echo.Context) (gateway.ConnectionID, gateway.Secret, error) {
-	var body grantBody
-	f, err := decode(c, &body)
+// onGrant reads a body that names a grant, and lets do serve it: here, or on the
+// node that has it.
+func (s *Server) onGrant(c echo.Context, do func(gateway.ConnectionID, gateway.Secret) error) error {
+	data, err := readBody(c)
 	if err != nil {
-		return "", "", err
+		return err
 	}
-	id, token := f.needed("connection_id", body.ConnectionID), f.needed("token", body.Token)
-	return gateway.ConnectionID(id), gateway.Secret(token), f.err()
+	var body grantBody
+	f, err := decodeBytes(data, &body)
+	if err != nil {
+		return err
+	}
+	id := gateway.ConnectionID(f.needed("connection_id", body.ConnectionID))
+	token := gateway.Secret(f.needed("token", body.Token))
+	if err := f.err(); err != nil {
+		return err
+	}
+	if node := s.owner(c, id, token); node.IsValid() {
+		return s.forward(c, node, data)
+	}
+	return do(id, token)
 }
 
 // renew extends a grant.
@@ -59,19 +72,18 @@ func readGrant(c echo.Context) (gateway.ConnectionID, gateway.Secret, error) {
 //	@Failure		422		{object}	errorBody	"VALIDATION"
 //	@Failure		429		{object}	errorBody	"RATE_LIMITED: too many wrong keys"
 //	@Failure		500		{object}	errorBody	"INTERNAL"
+//	@Failure		503		{object}	errorBody	"OVERLOADED: the node that serves it does not answer; with Retry-After"
 //	@Router			/v3/connect/ [post]
 func (s *Server) renew(c echo.Context) error {
-	id, token, err := readGrant(c)
-	if err != nil {
-		return err
-	}
-	lease, err := s.deps.Gateway.Renew(c.Request().Context(), id, token, clientOf(c))
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, leaseAnswer{
-		ConnectionID: string(lease.ID), State: string(lease.State), Address: lease.Addr, Port: lease.Port,
-		ExpiresAt: moment(lease.ExpiresAt), HeartbeatS: max(1, int(lease.Heartbeat/time.Second)),
+	return s.onGrant(c, func(id gateway.ConnectionID, token gateway.Secret) error {
+		lease, err := s.deps.Gateway.Renew(c.Request().Context(), id, token, clientOf(c))
+		if err != nil {
+			return err
+		}
+		return c.JSON(http.StatusOK, leaseAnswer{
+			ConnectionID: string(lease.ID), State: string(lease.State), Address: lease.Addr, Port: lease.Port,
+			ExpiresAt: moment(lease.ExpiresAt), HeartbeatS: max(1, int(lease.Heartbeat/time.Second)),
+		})
 	})
 }
 
@@ -93,14 +105,13 @@ func (s *Server) renew(c echo.Context) error {
 //	@Failure		422		{object}	errorBody	"VALIDATION"
 //	@Failure		429		{object}	errorBody	"RATE_LIMITED: too many wrong keys"
 //	@Failure		500		{object}	errorBody	"INTERNAL"
+//	@Failure		503		{object}	errorBody	"OVERLOADED: the node that serves it does not answer; with Retry-After"
 //	@Router			/v3/close_connection/ [post]
 func (s *Server) closeConnection(c echo.Context) error {
-	id, token, err := readGrant(c)
-	if err != nil {
-		return err
-	}
-	if err := s.deps.Gateway.GiveBack(c.Request().Context(), id, token, clientOf(c)); err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, closedAnswer{ConnectionID: string(id), Closed: true})
+	return s.onGrant(c, func(id gateway.ConnectionID, token gateway.Secret) error {
+		if err := s.deps.Gateway.GiveBack(c.Request().Context(), id, token, clientOf(c)); err != nil {
+			return err
+		}
+		return c.JSON(http.StatusOK, closedAnswer{ConnectionID: string(id), Closed: true})
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -19,14 +18,15 @@ const maxConns = 4096
 // listener accepts a bounded number of connections.
 type listener struct {
 	*net.TCPListener
+	trusted func(netip.Addr) bool // who may say whom a connection is for
 	slots   chan struct{}
 	retired atomic.Bool
 	closed  chan struct{}
 	once    sync.Once
 }
 
-func newListener(l *net.TCPListener) *listener {
-	return &listener{TCPListener: l, slots: make(chan struct{}, maxConns), closed: make(chan struct{})}
+func newListener(l *net.TCPListener, trusted func(netip.Addr) bool) *listener {
+	return &listener{TCPListener: l, trusted: trusted, slots: make(chan struct{}, maxConns), closed: make(chan struct{})}
 }
 
 // Accept waits for room, then for a client.
@@ -41,7 +41,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	return &conn{TCPConn: c, of: l}, nil
+	return newConn(c, l), nil
 }
 
 // Close ends accepting; connections go on.
@@ -57,40 +57,10 @@ func (l *listener) retire() {
 	_ = l.Close() // it may have been closed by a stop
 }
 
-// conn is an accepted connection that holds a slot of its listener.
-type conn struct {
-	*net.TCPConn
-	of   *listener
-	once sync.Once
-}
-
-// Close closes the connection and frees its slot.
-func (c *conn) Close() error {
-	c.free()
-	return c.TCPConn.Close()
-}
-
-func (c *conn) free() { c.once.Do(func() { <-c.of.slots }) }
-
-// freeWhenHijacked gives the slot of a connection back that became a WebSocket.
-func freeWhenHijacked(nc net.Conn, now http.ConnState) {
-	if c, ok := nc.(*conn); ok && now == http.StateHijacked {
-		c.free()
-	}
-}
-
-// connKey finds the connection of a request in its context.
-type connKey struct{}
-
-func connOf(r *http.Request) *conn {
-	c, _ := r.Context().Value(connKey{}).(*conn)
-	return c
-}
-
 // listen binds addr. The wildcard of IPv6 takes IPv4 as well, and is the one of
 // IPv4 where there is no IPv6. shared lets it overlap with a listener that is
 // shared, too.
-func listen(addr netip.AddrPort, shared bool) (*listener, error) {
+func listen(addr netip.AddrPort, shared bool, trusted func(netip.Addr) bool) (*listener, error) {
 	network := "tcp"
 	if addr.Addr().Is4() {
 		network = "tcp4" // 0.0.0.0 does not mean IPv6
@@ -101,10 +71,10 @@ func listen(addr netip.AddrPort, shared bool) (*listener, error) {
 	lc.SetMultipathTCP(false) // a carrier's bytes are counted by plain TCP
 	l, err := lc.Listen(context.Background(), network, addr.String())
 	if addr.Addr() == netip.IPv6Unspecified() && errors.Is(err, syscall.EAFNOSUPPORT) {
-		return listen(netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()), shared)
+		return listen(netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()), shared, trusted)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bind %s: %w", addr, err)
 	}
-	return newListener(l.(*net.TCPListener)), nil
+	return newListener(l.(*net.TCPListener), trusted), nil
 }

@@ -74,6 +74,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, tooLarge)
 		return
 	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Time{}) // its end would cancel the handler, which the caller bounds
+	_ = rc.SetWriteDeadline(time.Time{})
 	req, id, why := s.admit(state, from, sealed, time.Now())
 	if why == served && Path+req.name != r.URL.Path {
 		why = misdirected
@@ -90,6 +93,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out, _ := state.answers.seal([keyIDSize]byte(id[1:]), id[:], answer)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.Itoa(len(out)))
+	_ = rc.SetWriteDeadline(time.Now().Add(callTime))
 	_, _ = w.Write(out) // a failed write is a caller that left
 }
 

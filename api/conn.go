@@ -1,0 +1,78 @@
+package api
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// conn is an accepted connection that holds a slot of its listener. From a
+// trusted peer it may begin with a PROXY header, version 1 or 2; then its
+// addresses are those of the header, to everybody above. A header of anyone else
+// ends it. What it says is found out at the first use.
+type conn struct {
+	*proxyproto.Conn
+	tcp  *net.TCPConn // below
+	of   *listener
+	once sync.Once
+}
+
+func newConn(tcp *net.TCPConn, of *listener) *conn {
+	policy := proxyproto.REJECT
+	if of.trusted(peerOf(tcp)) {
+		policy = proxyproto.USE
+	}
+	return &conn{tcp: tcp, of: of, Conn: proxyproto.NewConn(tcp, proxyproto.WithPolicy(policy),
+		proxyproto.SetReadHeaderTimeout(headerTime), proxyproto.ValidateHeader(checkHeader))}
+}
+
+// peerOf is the address at the other end of the wire.
+func peerOf(c *net.TCPConn) netip.Addr {
+	addr, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return addr.AddrPort().Addr().Unmap().WithZone("")
+}
+
+// checkHeader refuses headers that name no TCP client; those for the sender
+// itself (LOCAL, UNKNOWN) are fine.
+func checkHeader(h *proxyproto.Header) error {
+	if _, _, ok := h.TCPAddrs(); !ok && h.Command.IsProxy() {
+		return errors.New("a PROXY header must name a TCP client")
+	}
+	return nil
+}
+
+// proxied tells whether the connection began with a header.
+func (c *conn) proxied() bool { return c.ProxyHeader() != nil }
+
+// CloseWrite lets net/http say goodbye before it closes.
+func (c *conn) CloseWrite() error { return c.tcp.CloseWrite() }
+
+// Close closes the connection and frees its slot.
+func (c *conn) Close() error {
+	c.free()
+	return c.tcp.Close()
+}
+
+func (c *conn) free() { c.once.Do(func() { <-c.of.slots }) }
+
+// freeWhenHijacked gives the slot of a connection back that became a stream.
+func freeWhenHijacked(nc net.Conn, now http.ConnState) {
+	if c, ok := nc.(*conn); ok && now == http.StateHijacked {
+		c.free()
+	}
+}
+
+// connKey finds the connection of a request in its context.
+type connKey struct{}
+
+func connOf(r *http.Request) *conn {
+	c, _ := r.Context().Value(connKey{}).(*conn)
+	return c
+}

@@ -1,0 +1,74 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+)
+
+// side is one end of a stream that passes through this node.
+type side struct {
+	net.Conn
+	from io.Reader // what was read ahead, then the connection
+	tcp  *net.TCPConn
+}
+
+// buffer holds what a direction is moving. Streams pass here only when a client
+// came to another node than its own, so that a buffer may be held while idle.
+type buffer [32 << 10]byte
+
+// passBoth moves bytes between a and b until both directions have ended. An end
+// of stream is passed on as such, a reset as a reset.
+func passBoth(a, b side) {
+	var p passage
+	var done sync.WaitGroup
+	done.Go(func() { p.pass(a, b) })
+	p.pass(b, a)
+	done.Wait()
+}
+
+// passage is the state of a stream.
+type passage struct {
+	mu    sync.Mutex
+	ended bool // one direction reached its end in order
+}
+
+// pass moves bytes from src to dst until src ends or either fails.
+func (p *passage) pass(dst, src side) {
+	readErr, writeErr := move(dst, src.from)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case errors.Is(readErr, io.EOF):
+		p.ended = true
+		_ = dst.tcp.CloseWrite() // gone already: its own direction will tell how
+	case writeErr != nil && p.ended:
+		// dst had said all before it went: src hears no worse than that end.
+	default:
+		reset(dst.tcp)
+		reset(src.tcp)
+	}
+}
+
+// move copies src to dst until either fails; the end of src is io.EOF.
+func move(dst io.Writer, src io.Reader) (readErr, writeErr error) {
+	var b buffer
+	for {
+		n, err := src.Read(b[:])
+		if n > 0 {
+			if _, writeErr = dst.Write(b[:n]); writeErr != nil {
+				return nil, writeErr
+			}
+		}
+		if err != nil {
+			return err, nil
+		}
+	}
+}
+
+// reset ends a connection with a TCP reset; one closed already stays so.
+func reset(c *net.TCPConn) {
+	_ = c.SetLinger(0)
+	_ = c.Close()
+}

@@ -30,10 +30,10 @@
 // Requests from other addresses than the nodes', for other nodes, not sealed by
 // one of the keys, more than MaxSkew away from the own clock, seen before, or too
 // large. Counts seen are kept per sender for as long as its requests are young
-// enough. They are gone after a restart, and then the instance differs, which
-// every Server draws anew: a request that names another one has no effect and is
-// answered with the right one, and Call sends it again. A stranger hears 404 or
-// 401 without a body; Stats tells why.
+// enough. They are gone after a restart or another Config, and then the instance
+// differs, which the Server draws anew: a request that names another one has no
+// effect and is answered with the right one, and Call sends it again. A stranger
+// hears 404 or 401 without a body; Stats tells why.
 package peer
 
 import (

@@ -20,7 +20,7 @@ type Handler func(ctx context.Context, from netip.Addr, body []byte) ([]byte, er
 
 // Server answers the requests of other nodes. It is an http.Handler.
 type Server struct {
-	instance instance
+	applying sync.Mutex
 	counts   [reasons]atomic.Uint64
 	state    atomic.Pointer[serverState]
 
@@ -31,75 +31,84 @@ type Server struct {
 // serverState is a Config in the form requests need it.
 type serverState struct {
 	Config
+	instance          instance // new with every state: what it has seen is new, too
 	requests, answers *box
 }
 
 // NewServer returns a Server that refuses everybody until Apply.
 func NewServer() *Server {
 	s := &Server{handlers: map[string]Handler{}}
-	_, _ = rand.Read(s.instance[:]) // never fails
 	s.state.Store(&serverState{})
 	return s
 }
 
 // Handle registers h for requests of this name, 64 bytes at most, at any time. A
 // later one takes the place of a former.
-func (s *Server) Handle(name string, h func(ctx context.Context, from netip.Addr, body []byte) ([]byte, error)) {
+func (s *Server) Handle(name string, h Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handlers[name] = h
 }
 
 // Apply makes cfg the state. An equal one changes nothing; on an error nothing
-// has changed. Counts seen under the former keys are forgotten, and so is who
-// sealed by them unless they stay among the Keys.
+// has changed. Requests under way are answered.
 func (s *Server) Apply(cfg Config) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	cfg, err := cfg.checked()
 	if err != nil || cfg.equal(s.state.Load().Config) {
 		return err
 	}
-	s.state.Store(&serverState{Config: cfg, requests: newBox(requests, cfg.Keys), answers: newBox(answers, cfg.Keys)})
+	next := &serverState{Config: cfg, requests: newBox(requests, cfg.Keys), answers: newBox(answers, cfg.Keys)}
+	_, _ = rand.Read(next.instance[:]) // never fails
+	s.state.Store(next)
 	return nil
 }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	state, from := s.state.Load(), addrOf(r)
-	if !state.other(from) || r.Method != http.MethodPost {
-		s.refuse(w, stranger)
-		return
-	}
-	sealed, err := readBody(r)
-	if err != nil {
-		s.refuse(w, tooLarge)
-		return
-	}
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Time{}) // its end would cancel the handler, which the caller bounds
-	_ = rc.SetWriteDeadline(time.Time{})
-	req, id, why := s.admit(state, from, sealed, time.Now())
-	if why == served && Path+req.name != r.URL.Path {
-		why = misdirected
-	}
-	if why != served && why != outdated {
-		s.refuse(w, why)
-		return
-	}
+	state := s.state.Load()
+	req, id, why := state.receive(r)
 	s.counts[why].Add(1)
-	answer := append([]byte{meet}, s.instance[:]...)
-	if why == served {
+	var answer []byte
+	switch why {
+	case served:
+		// The end of the server's deadline would cancel the handler, which the
+		// caller bounds.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		answer = s.answer(r.Context(), req)
+	case outdated:
+		answer = append([]byte{meet}, state.instance[:]...)
+	default:
+		refuse(w, why)
+		return
 	}
 	out, _ := state.answers.seal([keyIDSize]byte(id[1:]), id[:], answer)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.Itoa(len(out)))
-	_ = rc.SetWriteDeadline(time.Now().Add(callTime))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(callTime))
 	_, _ = w.Write(out) // a failed write is a caller that left
 }
 
+// receive reads a request and says whether it may be served.
+func (s *serverState) receive(r *http.Request) (request, header, reason) {
+	from := addrOf(r)
+	if !s.other(from) || r.Method != http.MethodPost {
+		return request{}, header{}, stranger
+	}
+	sealed, err := readBody(r)
+	if err != nil {
+		return request{}, header{}, tooLarge
+	}
+	req, id, why := s.admit(from, sealed, time.Now())
+	if why == served && Path+req.name != r.URL.Path {
+		why = misdirected
+	}
+	return req, id, why
+}
+
 // refuse tells a stranger nothing.
-func (s *Server) refuse(w http.ResponseWriter, why reason) {
-	s.counts[why].Add(1)
+func refuse(w http.ResponseWriter, why reason) {
 	status := http.StatusUnauthorized
 	if why == stranger {
 		status = http.StatusNotFound
@@ -126,8 +135,8 @@ func readBody(r *http.Request) ([]byte, error) {
 
 // admit opens a request that came from this address and says whether it may be
 // served; outdated asks for a new one.
-func (s *Server) admit(state *serverState, from netip.Addr, sealed []byte, now time.Time) (request, header, reason) {
-	plain, id, by, ok := state.requests.open(nil, sealed)
+func (s *serverState) admit(from netip.Addr, sealed []byte, now time.Time) (request, header, reason) {
+	plain, id, by, ok := s.requests.open(nil, sealed)
 	if !ok {
 		return request{}, id, unopenable
 	}
@@ -135,13 +144,13 @@ func (s *Server) admit(state *serverState, from netip.Addr, sealed []byte, now t
 	switch {
 	case !ok:
 		return req, id, unopenable
-	case req.from != from || req.to != state.Node:
+	case req.from != from || req.to != s.Node:
 		return req, id, misdirected
 	case now.Sub(req.at).Abs() > MaxSkew:
 		return req, id, untimely
 	case req.instance != s.instance:
 		return req, id, outdated
-	case !state.requests.hear(by, id.count(), now):
+	case !s.requests.hear(by, id.count(), now):
 		return req, id, replayed
 	}
 	return req, id, served

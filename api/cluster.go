@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -87,6 +88,16 @@ func (s *Server) withInternal(next http.Handler) http.Handler {
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
+		defer s.logPanic(r)
 		s.deps.Internal.ServeHTTP(w, r)
 	})
+}
+
+// logPanic makes a fault known that net/http would only mention; the connection
+// ends by it.
+func (s *Server) logPanic(r *http.Request) {
+	if p := recover(); p != nil {
+		s.deps.Log.WithField("path", r.URL.Path).Errorf("panic: %v\n%s", p, debug.Stack())
+		panic(http.ErrAbortHandler)
+	}
 }

@@ -27,6 +27,16 @@
 // that refusals are ordinary HTTP answers. The token comes as a subprotocol or
 // in the query; neither is ever logged.
 //
+// # In a cluster
+//
+// Connections from Trusted addresses may begin with a PROXY header; then the
+// client is the one it names, everywhere. Requests about a connection that
+// another node serves are sent on to that node as the client made them, a
+// WebSocket with all that follows it, once at most (hopHeader). Lists and ends
+// take in all nodes through Cluster, and name those that did not answer.
+// /internal/ is for the nodes themselves (package peer) and never reached through
+// a proxy.
+//
 // # The Swagger file
 //
 // swagger/swagger.json is generated from the comments of the handlers by

@@ -26,6 +26,9 @@ const (
 	// than timeouts.dial_ms may be.
 	forwardTime = 3 * time.Second
 	answerTime  = 150 * time.Second
+	// silenceTime is how long one side of a stream may acknowledge nothing that
+	// was sent to it.
+	silenceTime = 45 * time.Second
 	// maxAnswer bounds a forwarded answer that is no stream, in bytes.
 	maxAnswer = 1 << 20
 )
@@ -160,6 +163,8 @@ func (s *Server) passStream(c echo.Context, up *net.TCPConn, reader *bufio.Reade
 		return errors.New("the connection is not one of this server")
 	}
 	defer down.Close()
+	boundSilence(down.tcp, silenceTime)
+	boundSilence(up, silenceTime)
 	stop := context.AfterFunc(s.stopping, func() { _, _ = down.tcp.Close(), up.Close() })
 	defer stop()
 	// Only what was read ahead: the rest of that reader belongs to net/http.

@@ -3,6 +3,7 @@ package api
 import (
 	"net"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,4 +47,16 @@ func backlog(c *net.TCPConn) (acked uint64, waiting, ok bool) {
 		return 0, false, false
 	}
 	return info.Bytes_acked, info.Notsent_bytes > 0, true
+}
+
+// boundSilence lets the kernel give a connection up whose peer acknowledges
+// nothing for this long; it may be closed already.
+func boundSilence(c *net.TCPConn, d time.Duration) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
 // side is one end of a stream that passes through this node.
@@ -19,7 +20,8 @@ type side struct {
 type buffer [32 << 10]byte
 
 // passBoth moves bytes between a and b until both directions have ended. An end
-// of stream is passed on as such, a reset as a reset.
+// of stream is passed on as such, a reset as a reset, unless it was a write that
+// met it: then as an end.
 func passBoth(a, b side) {
 	var p passage
 	var done sync.WaitGroup
@@ -31,23 +33,34 @@ func passBoth(a, b side) {
 // passage is the state of a stream.
 type passage struct {
 	mu    sync.Mutex
-	ended bool // one direction reached its end in order
+	ended int // directions that move nothing more
 }
 
 // pass moves bytes from src to dst until src ends or either fails.
 func (p *passage) pass(dst, src side) {
 	readErr, writeErr := move(dst, src.from)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	switch {
+	case writeErr != nil:
+		// dst is gone. What it said last comes by the other direction, and src
+		// would lose that if it were refused before.
+		p.end(src)
+		_, _ = io.Copy(io.Discard, src.from)
 	case errors.Is(readErr, io.EOF):
-		p.ended = true
-		_ = dst.tcp.CloseWrite() // gone already: its own direction will tell how
-	case writeErr != nil && p.ended:
-		// dst had said all before it went: src hears no worse than that end.
+		_ = dst.tcp.CloseWrite() // gone: its own direction tells how
+		p.end(dst)
 	default:
 		reset(dst.tcp)
 		reset(src.tcp)
+	}
+}
+
+// end counts the end of a direction. After the second one s has heard all there
+// is, and has a moment to end, too.
+func (p *passage) end(s side) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended++; p.ended == 2 {
+		_ = s.SetReadDeadline(time.Now().Add(farewellTime))
 	}
 }
 

@@ -48,6 +48,7 @@ func wire(t *testing.T) (dialled, accepted *net.TCPConn) {
 }
 
 func TestPassBothEnds(t *testing.T) {
+	t.Parallel()
 	both := map[string]func(client, server *net.TCPConn) (first, second *net.TCPConn){
 		"client first": func(c, s *net.TCPConn) (*net.TCPConn, *net.TCPConn) { return c, s },
 		"server first": func(c, s *net.TCPConn) (*net.TCPConn, *net.TCPConn) { return s, c },

@@ -1,0 +1,27 @@
+package statistics
+
+import (
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// freebindControl lets a socket bind addr before it is on this host.
+func freebindControl(addr netip.Addr, on bool) func(string, string, syscall.RawConn) error {
+	level, option := unix.IPPROTO_IPV6, unix.IPV6_FREEBIND
+	if addr.Is4() {
+		level, option = unix.IPPROTO_IP, unix.IP_FREEBIND
+	}
+	return func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if !on {
+			return nil
+		}
+		failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, option, 1) })
+		if failed != nil {
+			return failed
+		}
+		return err
+	}
+}

@@ -1,0 +1,74 @@
+package statistics
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Snapshot is what a node knows of itself at one moment. Counters (uint64) only
+// grow while the process runs. A zero Snapshot is a node that has not begun.
+type Snapshot struct {
+	Node     netip.Addr // this node's entry in internal_addrs; invalid: it has none
+	Role     string     // of VRRP: active, backup, fault, none
+	Ready    bool       // it takes sessions, as /readyz says
+	Draining bool
+	Revision int64 // of the settings that are applied
+
+	Sessions       int // grants in use
+	Grants         int // reserved and not used yet
+	Channels       int // connections and WebSockets of sessions
+	Forwarded      int // connections that came for another node, carried to it now
+	MaxConnections int // limit of sessions and grants; 0: none
+	FreePorts      int // ports of the range without any grant
+
+	BytesUp   uint64 // from clients to VMs
+	BytesDown uint64 // from VMs to clients
+
+	Dispatchers Dispatchers
+	Relay       Relay
+	Directory   *Directory    // nil: the node is alone
+	Backends    []BackendLine // of the balancer's frontends; none on a node alone
+	Nodes       []NodeLine    // this one included, in the order of internal_addrs; none: the node is alone
+}
+
+// Dispatchers are the targets of the service tunnel, by the outcome of their
+// last check.
+type Dispatchers struct{ Up, Down int }
+
+// Relay is what moves the bytes.
+type Relay struct {
+	Loops   int    // event loops
+	Pairs   int    // joined connections
+	Pipes   int    // pipes lent to fast streams or kept for the next
+	Spliced uint64 // bytes that never entered the process
+}
+
+// Directory is what the nodes have told each other.
+type Directory struct {
+	Records map[string]int // by kind
+	Bytes   int64          // of all values
+	// Lag is how long the newest record of another node was on its way.
+	Lag     time.Duration
+	Refused map[string]uint64 // records that were not taken, by why
+}
+
+// BackendLine is one node behind one frontend of the virtual address.
+type BackendLine struct {
+	Front       string // name of the frontend: api, service, tunnel
+	Node        netip.Addr
+	Up          bool // by its checks
+	Connections int  // open now
+	Total       uint64
+}
+
+// NodeLine is one node as this one sees it.
+type NodeLine struct {
+	Addr        netip.Addr
+	Alive       bool
+	Role        string
+	Ready       bool
+	Draining    bool
+	Connections int
+	Revision    int64
+	Version     string
+}

@@ -20,9 +20,10 @@ import (
 type cluster struct {
 	a, b *node
 
-	mu     sync.Mutex
-	owners map[string]netip.Addr // by connection and by token
-	silent []netip.Addr          // do not answer
+	mu       sync.Mutex
+	owners   map[string]netip.Addr // by connection and by token
+	silent   []netip.Addr          // do not answer
+	confused bool                  // each node takes the other for every owner
 }
 
 var addrA, addrB = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
@@ -49,6 +50,9 @@ func newCluster(t *testing.T) *cluster {
 func (c *cluster) elsewhere(own netip.Addr, id, token string) netip.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.confused {
+		return map[netip.Addr]netip.Addr{addrA: addrB, addrB: addrA}[own]
+	}
 	owner, ok := c.owners[id]
 	if !ok {
 		owner = c.owners[token]

@@ -138,6 +138,17 @@ func TestEndsOfForwardedWebSockets(t *testing.T) {
 	})
 }
 
+// TestNodesOfTwoMinds: each takes the other for the owner, and the client still
+// gets an answer.
+func TestNodesOfTwoMinds(t *testing.T) {
+	c := newCluster(t)
+	grant := c.a.open(vm(t), `"mode":"websocket"`)
+	c.mu.Lock()
+	c.confused = true
+	c.mu.Unlock()
+	c.a.cli("POST", "/v3/connect/", named(grant)).is(404, "NOT_FOUND")
+}
+
 func TestOwnerDoesNotAnswer(t *testing.T) {
 	c := newCluster(t)
 	grant := c.openOn(c.b, vm(t), `"mode":"websocket"`)

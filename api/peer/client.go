@@ -123,11 +123,11 @@ func (c *Client) try(ctx context.Context, state *clientState, req request) (answ
 	if err != nil {
 		return nil, false, unreachable(req.to, req.name, err)
 	}
-	plain, got2, by, ok := state.answers.open(id[:], got)
+	plain, answered, by, ok := state.answers.open(id[:], got)
 	if !ok || len(plain) == 0 {
 		return nil, false, unreachable(req.to, req.name, fmt.Errorf("its answer is not one"))
 	}
-	state.answers.hear(by, got2.count(), req.at) // saves the derivation next time
+	state.answers.hear(by, answered.count(), req.at) // saves the derivation next time
 	return c.read(req, plain)
 }
 

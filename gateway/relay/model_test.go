@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,54 +14,9 @@ import (
 )
 
 // The model knows an engine by Join, Kill, Stats and OnEnd only, so it holds
-// for every engine: whatever is sent, half-closed, reset or killed in whatever
-// order, bytes arrive in order and unchanged, none is invented, none is lost
+// for every engine: whatever is sent, half-closed, stalled, reset or killed in
+// whatever order, bytes arrive in order and unchanged, none is invented, none is lost
 // unless a leg was cut, and the pair ends once with the right reason.
-
-// side is one leg's far end with what was sent and received on it.
-type side struct {
-	name     string
-	reason   relay.Reason // of a pair that this side ends
-	conn     *net.TCPConn
-	stream   *rand.ChaCha8 // what it sends
-	sent     int64
-	finished bool // it has half-closed
-	cut      bool // it has reset
-
-	heard chan struct{} // closed when its stream has ended, or failed
-	mu    sync.Mutex
-	got   bytes.Buffer
-}
-
-func newSide(name string, reason relay.Reason, conn *net.TCPConn) *side {
-	s := &side{name: name, reason: reason, conn: conn, heard: make(chan struct{})}
-	s.stream = rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%32s", name))))
-	go s.listen()
-	return s
-}
-
-func (s *side) listen() {
-	defer close(s.heard)
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := s.conn.Read(buf)
-		s.mu.Lock()
-		s.got.Write(buf[:n])
-		s.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-// send writes the next n bytes of its stream; a failure is for the model to
-// judge by what arrives.
-func (s *side) send(n int) {
-	b := make([]byte, n)
-	_, _ = s.stream.Read(b)
-	written, _ := s.conn.Write(b)
-	s.sent += int64(written)
-}
 
 // world is one pair under the model.
 type world struct {
@@ -98,6 +52,24 @@ func (w *world) other(s *side) *side {
 	return w.client
 }
 
+// send: what a side sends arrives, whether or not that side reads itself, unless
+// the other side stalls.
+func (w *world) send(t *rapid.T, s *side, n int) {
+	if s.finished || s.cut {
+		return
+	}
+	other := w.other(s)
+	s.send(n, !other.stalled)
+	if other.stalled || w.broken {
+		return
+	}
+	for end := time.Now().Add(patience); other.received() < s.sent; time.Sleep(100 * time.Microsecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s got %d of the %d bytes of %s", other.name, other.received(), s.sent, s.name)
+		}
+	}
+}
+
 // finish half-closes s and waits until the other side knows.
 func (w *world) finish(t *rapid.T, s *side) {
 	if s.finished || s.cut {
@@ -106,6 +78,7 @@ func (w *world) finish(t *rapid.T, s *side) {
 	s.finished = true
 	_ = s.conn.CloseWrite()
 	other := w.other(s)
+	other.resume()
 	wait(t, other.heard, "the end of "+s.name+"'s stream")
 	if w.first == nil {
 		w.first = s
@@ -120,6 +93,8 @@ func (w *world) reset(t *rapid.T, s *side) {
 	if s.cut {
 		return
 	}
+	s.resume()
+	w.other(s).resume()
 	s.cut, w.broken = true, true
 	resetBy(s.conn)
 	w.either = w.other(s).cut
@@ -130,6 +105,8 @@ func (w *world) reset(t *rapid.T, s *side) {
 }
 
 func (w *world) kill(t *rapid.T) {
+	w.client.resume()
+	w.vm.resume()
 	w.either = w.client.cut || w.vm.cut
 	w.broken, w.reason = true, "killed"
 	w.pair.Kill("killed")
@@ -217,6 +194,8 @@ func TestRandomLives(t *testing.T) {
 			w.step(rt)
 			seen = w.checkFigures(rt, seen)
 		}
+		w.client.resume()
+		w.vm.resume()
 		if w.reason == "" { // let it end in peace
 			w.finish(rt, w.client)
 			w.finish(rt, w.vm)
@@ -230,11 +209,13 @@ func (w *world) step(t *rapid.T) {
 	if rapid.Bool().Draw(t, "by the VM") {
 		s = w.vm
 	}
-	switch rapid.SampledFrom([]string{"send", "send", "send", "send", "finish", "finish", "reset", "kill"}).Draw(t, "what") {
+	switch rapid.SampledFrom([]string{"send", "send", "send", "send", "send", "stall", "resume", "finish", "finish", "reset", "kill"}).Draw(t, "what") {
 	case "send":
-		if !s.finished && !s.cut {
-			s.send(rapid.OneOf(rapid.IntRange(1, 100), rapid.IntRange(1, 300_000)).Draw(t, "bytes"))
-		}
+		w.send(t, s, rapid.OneOf(rapid.IntRange(1, 100), rapid.IntRange(1, 2_000_000)).Draw(t, "bytes"))
+	case "stall":
+		s.stall()
+	case "resume":
+		s.resume()
 	case "finish":
 		w.finish(t, s)
 	case "reset":

@@ -32,8 +32,11 @@ const (
 
 // beEnds is what the test binary does as one end of a crowd.
 func beEnds(what string) error {
-	if what == "vm" {
+	switch what {
+	case "vm":
 		return beVM()
+	case heir:
+		return beHeir()
 	}
 	var conns []net.Conn
 	for range crowd {

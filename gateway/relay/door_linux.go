@@ -35,17 +35,21 @@ type door struct {
 
 // listenLoops opens a door that the loops accept from; nil when there are none.
 func (e *Engine) listenLoops(addr netip.AddrPort, opt DoorOptions) (Door, error) {
-	all := e.loops.open()
-	if len(all) == 0 {
+	if len(e.loops.open()) == 0 {
 		return nil, nil
 	}
 	fd, err := listenSocket(addr, opt.Setup)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
-	d := &door{engine: e, loops: all, opt: opt, fd: fd, addr: boundAddr(fd, addr)}
+	return e.openDoor(fd, boundAddr(fd, addr), opt)
+}
+
+// openDoor has all loops accept from a listening socket, which the door owns.
+func (e *Engine) openDoor(fd int, addr netip.AddrPort, opt DoorOptions) (Door, error) {
+	d := &door{engine: e, loops: e.loops.open(), opt: opt, fd: fd, addr: addr}
 	e.loops.addDoor(d)
-	for _, l := range all {
+	for _, l := range d.loops {
 		if err := d.watch(l); err != nil {
 			d.Close()
 			return nil, fmt.Errorf("listen on %s: %w", addr, err)

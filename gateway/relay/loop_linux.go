@@ -205,6 +205,10 @@ func (l *loop) adopt(f *flow) {
 		f.kill(l, Shutdown)
 		return
 	}
+	if f.half != "" { // handed over half-closed
+		f.movedAt = l.now
+		l.halves[f] = struct{}{}
+	}
 	l.queue(f)
 }
 

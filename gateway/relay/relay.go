@@ -40,6 +40,9 @@ type Options struct {
 	// others too, after both legs are closed. It must not block and may be
 	// nil.
 	OnEnd func(Result)
+	// Tag is the owner's own name for the pair, for when it is handed over to
+	// another process.
+	Tag string
 }
 
 // Result is what became of a pair.

@@ -26,6 +26,7 @@ var owners = []struct {
 	{"github.com/labstack/echo", []string{"api"}},
 	{"github.com/swaggo", []string{"api"}},
 	{"github.com/coder/websocket", []string{"api"}},
+	{"github.com/pires/go-proxyproto", []string{"api"}},
 	{"github.com/mattn/go-sqlite3", []string{"settingsdb"}},
 	{"github.com/coreos/go-systemd", []string{""}},
 	{"github.com/alecthomas/kong", []string{""}},

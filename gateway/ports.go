@@ -194,8 +194,8 @@ func (p *ports) listen(a netip.Addr, o *port) (relay.Door, error) {
 			}
 			return setFreebind(fd, a, where.freebind)
 		},
-		Knock: func(client netip.AddrPort, pair relay.Pair) *relay.Call {
-			return p.knock(slot{plain(client.Addr()), o.number}, pair)
+		Knock: func(v relay.Visitor, pair relay.Pair) *relay.Call {
+			return p.knock(slot{plain(v.Client.Addr()), o.number}, pair)
 		},
 		Accepted: dropFilter,
 		Starved:  p.starved,

@@ -79,7 +79,7 @@ func (s *service) prepare(cfg Config) error {
 			}
 			return setFreebind(fd, listen.Addr(), cfg.Freebind)
 		},
-		Knock:   func(_ netip.AddrPort, p relay.Pair) *relay.Call { return s.knock(listen, p) },
+		Knock:   func(_ relay.Visitor, p relay.Pair) *relay.Call { return s.knock(listen, p) },
 		Starved: s.starved,
 	})
 	if err != nil {

@@ -156,7 +156,7 @@ func TestCrowdThatIdlesThenSpeaks(t *testing.T) {
 	e := running(t)
 	vm := netip.MustParseAddrPort(startEnds(t, "vm").says(t))
 	d, err := e.Listen(loopback(), relay.DoorOptions{
-		Knock: func(netip.AddrPort, relay.Pair) *relay.Call { return &relay.Call{To: []netip.AddrPort{vm}} },
+		Knock: func(relay.Visitor, relay.Pair) *relay.Call { return &relay.Call{To: []netip.AddrPort{vm}} },
 	})
 	if err != nil {
 		t.Fatal(err)

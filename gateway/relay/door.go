@@ -5,6 +5,14 @@ import (
 	"time"
 )
 
+const (
+	// greetingTime is how long a peer may take to say whom it speaks for.
+	greetingTime = 3 * time.Second
+	// greetingsMax is how many such peers are waited for, on each loop; more
+	// are reset.
+	greetingsMax = 1024
+)
+
 // Door is a listening socket of an engine.
 type Door interface {
 	// Addr is the address it listens on.
@@ -21,9 +29,14 @@ type Door interface {
 type DoorOptions struct {
 	// Setup prepares the socket before it is bound; it may be nil.
 	Setup func(fd int) error
+	// Proxied tells which peers speak for others: a connection of theirs must
+	// begin with a PROXY header of version 2, whose client knocks then. One
+	// that does not is reset; a check of their own (LOCAL) is closed in order.
+	// nil: nobody does.
+	Proxied func(peer netip.Addr) bool
 	// Knock decides about a client. nil refuses it with a reset; its pair is
 	// only a name then. Otherwise the call's VM is dialled and joined.
-	Knock func(client netip.AddrPort, p Pair) *Call
+	Knock func(v Visitor, p Pair) *Call
 	// Accepted prepares the socket of a client that is not refused; it may
 	// be nil.
 	Accepted func(fd int)

@@ -2,10 +2,13 @@ package relay
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -15,6 +18,8 @@ type copiedDoor struct {
 	engine *Engine
 	opt    DoorOptions
 	l      *net.TCPListener
+
+	greetings atomic.Int32 // peers that have not said who their client is
 }
 
 func (e *Engine) listenCopied(addr netip.AddrPort, opt DoorOptions) (Door, error) {
@@ -81,9 +86,58 @@ func (d *copiedDoor) serve() {
 const acceptPause = 100 * time.Millisecond
 
 func (d *copiedDoor) receive(c *net.TCPConn) {
+	client := c.RemoteAddr().(*net.TCPAddr).AddrPort()
+	if peer := client.Addr().Unmap(); d.opt.Proxied != nil && d.opt.Proxied(peer) {
+		d.greet(c, peer)
+		return
+	}
+	d.welcome(c, Visitor{Client: client})
+}
+
+// greet waits for the PROXY header of a peer that has to send one.
+func (d *copiedDoor) greet(c *net.TCPConn, peer netip.Addr) {
+	if d.greetings.Add(1) > greetingsMax {
+		d.greetings.Add(-1)
+		reset(c)
+		return
+	}
+	d.engine.wg.Go(func() {
+		h, err := readHeader(c)
+		d.greetings.Add(-1)
+		switch {
+		case err != nil:
+			reset(c)
+		case h.local:
+			_ = c.Close() // nothing was said on it
+		default:
+			d.welcome(c, Visitor{Client: h.client, Via: peer, Hops: h.hops})
+		}
+	})
+}
+
+// readHeader takes the header from the connection and nothing behind it.
+func readHeader(c *net.TCPConn) (header, error) {
+	if err := c.SetReadDeadline(time.Now().Add(greetingTime)); err != nil {
+		return header{}, err
+	}
+	b := make([]byte, headerSize, headerMax)
+	if _, err := io.ReadFull(c, b); err != nil {
+		return header{}, err
+	}
+	if _, err := parseHeader(b); errors.Is(err, errShort) {
+		b = b[:headerSize+int(binary.BigEndian.Uint16(b[14:]))]
+		if _, err := io.ReadFull(c, b[headerSize:]); err != nil {
+			return header{}, err
+		}
+	}
+	h, err := parseHeader(b)
+	return h, errors.Join(err, c.SetReadDeadline(time.Time{}))
+}
+
+func (d *copiedDoor) welcome(c *net.TCPConn, v Visitor) {
 	a := &arrival{engine: d.engine, client: c}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
-	call := d.opt.Knock(c.RemoteAddr().(*net.TCPAddr).AddrPort(), a)
+	call := d.opt.Knock(v, a)
 	if call == nil {
 		a.cancel()
 		reset(c)

@@ -183,18 +183,32 @@ func (l *loop) resumeDoors() {
 // receive asks where the client wants to go and starts dialling.
 func (l *loop) receive(d *door, fd int, client netip.AddrPort) {
 	f := newFlow(d.engine, l, fd, -1, Options{})
-	call := d.opt.Knock(client, f)
+	if peer := client.Addr().Unmap(); d.opt.Proxied != nil && d.opt.Proxied(peer) {
+		l.greet(d, f, peer)
+		return
+	}
+	call := d.opt.Knock(Visitor{Client: client}, f)
 	if call == nil {
 		resetSocket(fd)
 		return
 	}
+	f.enrol(l)
+	f.start(l, d, call)
+}
+
+// enrol makes the flow one of its loop's and engine's.
+func (f *flow) enrol(l *loop) {
+	f.engine.wg.Add(1)
+	f.engine.loops.live.Add(1)
+	l.enter(f)
+}
+
+// start goes where the call says.
+func (f *flow) start(l *loop, d *door, call *Call) {
 	if d.opt.Accepted != nil {
-		d.opt.Accepted(fd)
+		d.opt.Accepted(f.client.fd)
 	}
 	f.opt, f.dialling, f.up.rest = call.Options, &dialling{call: call, until: l.now.Add(call.Timeout)}, call.Prelude
-	d.engine.wg.Add(1)
-	d.engine.loops.live.Add(1)
-	l.enter(f)
 	if l.stopping {
 		f.kill(l, Shutdown)
 		return

@@ -61,7 +61,7 @@ func nobody(t testing.TB) netip.AddrPort {
 func listen(t testing.TB, e *relay.Engine, call func() *relay.Call) relay.Door {
 	t.Helper()
 	d, err := e.Listen(loopback(), relay.DoorOptions{
-		Knock: func(netip.AddrPort, relay.Pair) *relay.Call { return call() },
+		Knock: func(relay.Visitor, relay.Pair) *relay.Call { return call() },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func TestDialThatIsKilled(t *testing.T) {
 	e := running(t)
 	ended, pairs := make(chan relay.Result, 1), make(chan relay.Pair, 1)
 	to := []netip.AddrPort{silence(t)}
-	d, err := e.Listen(loopback(), relay.DoorOptions{Knock: func(_ netip.AddrPort, p relay.Pair) *relay.Call {
+	d, err := e.Listen(loopback(), relay.DoorOptions{Knock: func(_ relay.Visitor, p relay.Pair) *relay.Call {
 		pairs <- p
 		return &relay.Call{To: to, Options: relay.Options{OnEnd: func(r relay.Result) { ended <- r }}}
 	}})
@@ -227,7 +227,7 @@ func TestClosedDoorFreesItsAddress(t *testing.T) {
 	for range 50 {
 		d.Close()
 		d.Close() // twice does no harm
-		again, err := e.Listen(d.Addr(), relay.DoorOptions{Knock: func(netip.AddrPort, relay.Pair) *relay.Call { return nil }})
+		again, err := e.Listen(d.Addr(), relay.DoorOptions{Knock: func(relay.Visitor, relay.Pair) *relay.Call { return nil }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ func TestFiguresWhileAPairIsJoined(t *testing.T) {
 	e, vm := running(t), echoVM(t)
 	var mu sync.Mutex // the owner's
 	pairs := map[relay.Pair]bool{}
-	d, err := e.Listen(loopback(), relay.DoorOptions{Knock: func(_ netip.AddrPort, p relay.Pair) *relay.Call {
+	d, err := e.Listen(loopback(), relay.DoorOptions{Knock: func(_ relay.Visitor, p relay.Pair) *relay.Call {
 		mu.Lock()
 		defer mu.Unlock()
 		pairs[p] = true

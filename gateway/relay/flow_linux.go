@@ -25,6 +25,7 @@ type flow struct {
 	gen        int32
 	client, vm socket
 	up, down   stream
+	greeting   *greeting // nil once its client is known
 	dialling   *dialling // nil once it is joined
 	queued     bool      // waits for its next turn
 	closed     bool

@@ -126,7 +126,7 @@ func beHeir() error {
 		}
 	}
 	_, err := e.ListenOn(h.Door, relay.DoorOptions{
-		Knock: func(netip.AddrPort, relay.Pair) *relay.Call { return &relay.Call{To: []netip.AddrPort{h.VM}} },
+		Knock: func(relay.Visitor, relay.Pair) *relay.Call { return &relay.Call{To: []netip.AddrPort{h.VM}} },
 	})
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func TestHandoverToAnotherProcess(t *testing.T) {
 	skipCopying(t)
 	e, vm := running(t), echoVM(t)
 	door, err := e.Listen(loopback(), relay.DoorOptions{
-		Knock: func(netip.AddrPort, relay.Pair) *relay.Call { return &relay.Call{To: []netip.AddrPort{vm}} },
+		Knock: func(relay.Visitor, relay.Pair) *relay.Call { return &relay.Call{To: []netip.AddrPort{vm}} },
 	})
 	if err != nil {
 		t.Fatal(err)

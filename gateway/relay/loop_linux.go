@@ -36,6 +36,7 @@ type loop struct {
 	ready     []*flow            // have more to move
 	halves    map[*flow]struct{} // one side has finished sending
 	dials     map[*flow]struct{} // the VM has not answered yet
+	greetings map[*flow]struct{} // the peer has not said who the client is
 	paused    []*door
 	pausedAt  time.Time
 	stopping  bool
@@ -56,7 +57,7 @@ func newLoop(all *loops) (*loop, error) {
 		_ = unix.Close(ep) // it was never used
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	l := &loop{all: all, ep: ep, event: event, buf: make([]byte, readSize), halves: map[*flow]struct{}{}, dials: map[*flow]struct{}{}, now: time.Now()}
+	l := &loop{all: all, ep: ep, event: event, buf: make([]byte, readSize), halves: map[*flow]struct{}{}, dials: map[*flow]struct{}{}, greetings: map[*flow]struct{}{}, now: time.Now()}
 	wake := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeSlot}
 	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, event, &wake); err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -126,7 +127,7 @@ func (l *loop) wait(events []unix.EpollEvent) int {
 // never.
 func (l *loop) alarm() int {
 	switch {
-	case len(l.dials)+len(l.paused) > 0:
+	case len(l.dials)+len(l.greetings)+len(l.paused) > 0:
 		return int(dialEvery.Milliseconds())
 	case len(l.halves) > 0:
 		return int(sweepEvery.Milliseconds())
@@ -159,6 +160,8 @@ func (l *loop) rouse(f *flow, e unix.EpollEvent) {
 	}
 	s.wake(e.Events)
 	switch {
+	case f.greeting != nil:
+		f.hear(l)
 	case f.dialling != nil:
 		f.answered(l, e.Events)
 	case !f.hangUp(l, s, e.Events):
@@ -245,10 +248,12 @@ func (l *loop) forget(f *flow) {
 	l.free = append(l.free, f.slot)
 	delete(l.halves, f)
 	delete(l.dials, f)
+	delete(l.greetings, f)
 }
 
 // sweep does what the clock asks for.
 func (l *loop) sweep() {
+	l.sweepGreetings()
 	l.sweepDials()
 	l.resumeDoors()
 	for f := range l.halves {

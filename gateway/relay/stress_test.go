@@ -149,7 +149,7 @@ func TestDoorWithoutDescriptors(t *testing.T) {
 	e, vm := running(t), echoVM(t)
 	var starved atomic.Int32
 	d, err := e.Listen(loopback(), relay.DoorOptions{
-		Knock:   func(netip.AddrPort, relay.Pair) *relay.Call { return &relay.Call{To: []netip.AddrPort{vm}} },
+		Knock:   func(relay.Visitor, relay.Pair) *relay.Call { return &relay.Call{To: []netip.AddrPort{vm}} },
 		Starved: func(error) { starved.Add(1) },
 	})
 	if err != nil {

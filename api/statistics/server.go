@@ -71,7 +71,7 @@ func New(deps Deps) *Server {
 // and returns when everything has ended. It returns an error when a listener
 // fails by itself, and may be called once.
 func (s *Server) Run(ctx context.Context) error {
-	s.sample(time.Now()) // a page is never without numbers
+	s.history.add(time.Now(), s.deps.Source()) // a page is never without numbers
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -86,13 +86,9 @@ func (s *Server) Run(ctx context.Context) error {
 			s.end()
 			return err
 		case now := <-tick.C:
-			s.sample(now)
+			s.history.add(now, s.deps.Source())
 		}
 	}
-}
-
-func (s *Server) sample(now time.Time) {
-	s.history.add(now, s.deps.Source(), s.events.total())
 }
 
 func (s *Server) begin() error {

@@ -72,3 +72,14 @@ type NodeLine struct {
 	Revision    int64
 	Version     string
 }
+
+// nodes are the nodes to show: of one alone, itself.
+func (s *Snapshot) nodes(version string) []NodeLine {
+	if len(s.Nodes) > 0 {
+		return s.Nodes
+	}
+	return []NodeLine{{
+		Addr: s.Node, Alive: true, Role: s.Role, Ready: s.Ready, Draining: s.Draining,
+		Connections: s.Sessions + s.Grants, Revision: s.Revision, Version: version,
+	}}
+}

@@ -30,12 +30,6 @@ func (s *source) take() Snapshot {
 	return s.snap
 }
 
-func (s *source) change(change func(*Snapshot)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	change(&s.snap)
-}
-
 // three is a cluster with something in every field; its third node is away.
 func three() Snapshot {
 	a := func(n byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, n}) }
@@ -123,15 +117,4 @@ func call(t *testing.T, method, url string) (int, http.Header, string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, res.Header, string(body)
-}
-
-// eventually polls until ok, for ten seconds.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("%s: not after ten seconds", what)
 }

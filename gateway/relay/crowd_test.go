@@ -35,6 +35,8 @@ func beEnds(what string) error {
 	switch what {
 	case "vm":
 		return beVM()
+	case poor:
+		return bePoor()
 	case heir:
 		return beHeir()
 	}

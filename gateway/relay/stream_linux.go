@@ -117,7 +117,7 @@ func (s *stream) finish(l *loop, second bool) *fault {
 // fill takes bytes in: into the pipe, or through the loop's buffer to out.
 func (s *stream) fill(l *loop) (int64, *fault) {
 	if s.fast && s.pipe == nil {
-		if s.pipe = l.pipes.take(); s.pipe == nil {
+		if s.pipe = l.pipes.take(l.now); s.pipe == nil {
 			s.fast = false
 		}
 	}

@@ -3,8 +3,8 @@ package balancer
 import "time"
 
 const (
-	// linger is how long a connection counts after its end: the grant it may
-	// have made is in the node's next report at the latest by then.
+	// linger is how long a connection counts after its end, less a slot at most:
+	// the node has reported the grant that it may have made by then.
 	linger = 2 * time.Second
 	// lingerSlots divide linger.
 	lingerSlots = 4

@@ -9,6 +9,7 @@ import (
 // routes serves what there is; anything else is 404, and other methods 405.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", s.metricsHandler())
 	mux.Handle("GET /{$}", s.page())
 	mux.HandleFunc("GET /data.json", s.data)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

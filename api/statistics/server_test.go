@@ -19,9 +19,11 @@ func TestRoutes(t *testing.T) {
 	}{
 		{"GET", "/", 200, "text/html"},
 		{"HEAD", "/", 200, "text/html"},
+		{"GET", "/metrics", 200, "text/plain"},
 		{"GET", "/data.json", 200, "application/json"},
 		{"GET", "/data.json?since=-5&boot=x", 200, "application/json"},
 		{"POST", "/", 405, ""},
+		{"DELETE", "/metrics", 405, ""},
 		{"POST", "/data.json", 405, ""},
 		{"GET", "/index.html", 404, ""},
 		{"GET", "/v3/health/", 404, ""},

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that tests use beside Go: real peers (a VNC
-# server, a viewer, a balancer, the sqlite3 command) and what makes network namespaces.
+# server, viewers, a browser, a balancer, the sqlite3 command) and what makes network namespaces.
 # Usage: tests/install.sh [bench]. With bench: those that benchmarks compare
 # with as well; their services are switched off again, benchmarks run their own.
 #
@@ -24,6 +24,7 @@ Xvfb                   xvfb
 xwininfo               x11-utils
 xsetroot               x11-xserver-utils
 python3                python3
+chromium               chromium
 haproxy                haproxy
 '
 peers='

@@ -74,6 +74,7 @@ type Deps struct {
 type Directory struct {
 	deps   Deps
 	gossip membership
+	now    func() time.Time
 
 	order    sync.Mutex // one incoming record at a time, with Accept and Changed; taken before mu
 	applying sync.Mutex // one Apply at a time
@@ -94,12 +95,12 @@ func New(deps Deps) *Directory {
 		silent.SetOutput(io.Discard)
 		deps.Log = silent
 	}
-	return compose(deps, newGossip(deps.Log), newInstance())
+	return compose(deps, newGossip(deps.Log), newInstance(), time.Now)
 }
 
-func compose(deps Deps, g membership, instance uint64) *Directory {
+func compose(deps Deps, g membership, instance uint64, now func() time.Time) *Directory {
 	return &Directory{
-		deps: deps, gossip: g, state: newState(instance), links: map[netip.Addr]*link{},
+		deps: deps, gossip: g, now: now, state: newState(instance), links: map[netip.Addr]*link{},
 		relinked: make(chan struct{}, 1),
 	}
 }
@@ -116,7 +117,7 @@ func newInstance() uint64 {
 func (d *Directory) Put(r Record) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !r.valid() || !d.state.put(r, time.Now()) {
+	if !r.valid() || !d.state.put(r, d.now()) {
 		d.traffic.dropped++
 		return
 	}
@@ -127,7 +128,7 @@ func (d *Directory) Put(r Record) {
 func (d *Directory) Delete(kind, key string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state.remove(kind, key, time.Now()) {
+	if d.state.remove(kind, key, d.now()) {
 		d.wake()
 	}
 }
@@ -136,7 +137,7 @@ func (d *Directory) Delete(kind, key string) {
 func (d *Directory) Get(kind, key string) (Record, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	e := d.state.get(kind, key, time.Now())
+	e := d.state.get(kind, key, d.now())
 	if e == nil {
 		return Record{}, false
 	}
@@ -148,7 +149,7 @@ func (d *Directory) Get(kind, key string) (Record, bool) {
 func (d *Directory) All(kind string) iter.Seq[Record] {
 	return func(yield func(Record) bool) {
 		d.mu.RLock()
-		found := d.state.all(kind, time.Now())
+		found := d.state.all(kind, d.now())
 		d.mu.RUnlock()
 		for _, r := range found {
 			if !yield(r) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"time"
 )
 
 // Receive answers a message that the peer from sent by its Carrier. An error is
@@ -28,7 +27,7 @@ func (d *Directory) Receive(_ context.Context, from netip.Addr, b []byte) ([]byt
 
 func (d *Directory) serve(m message) answer {
 	d.mu.Lock()
-	now := time.Now()
+	now := d.now()
 	a := answer{outcome: done, instance: d.state.self.instance}
 	switch {
 	case m.what == ask:
@@ -72,7 +71,7 @@ func (d *Directory) takeOne(i item, asked bool) (verdict, error) {
 	d.order.Lock()
 	defer d.order.Unlock()
 	d.mu.Lock()
-	v := d.state.judge(i.kind, i.entry, time.Now())
+	v := d.state.judge(i.kind, i.entry, d.now())
 	d.traffic.note(v)
 	d.mu.Unlock()
 	var err error
@@ -95,7 +94,7 @@ func (d *Directory) accept(i item) error {
 
 // learn stores an item and tells of it.
 func (d *Directory) learn(i item) {
-	now := time.Now()
+	now := d.now()
 	d.mu.Lock()
 	before := d.state.get(i.kind, i.key(), now)
 	seen := d.state.learn(i.kind, i.entry, now)
@@ -115,7 +114,7 @@ func (d *Directory) forget() {
 	d.order.Lock()
 	defer d.order.Unlock()
 	d.mu.Lock()
-	gone := d.state.sweep(time.Now())
+	gone := d.state.sweep(d.now())
 	d.mu.Unlock()
 	if d.deps.Changed == nil {
 		return

@@ -87,10 +87,10 @@ func (d *Directory) Run(ctx context.Context) error {
 func (d *Directory) follow() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	now, alive := time.Now(), d.gossip.Alive()
+	alive := d.gossip.Alive()
 	for peer, l := range d.links {
 		status, is := alive[peer]
-		if l.enliven(is, now); is {
+		if l.enliven(is, d.now()); is {
 			l.status = decodeStatus(status)
 		}
 	}
@@ -154,7 +154,7 @@ func (d *Directory) feed(ctx context.Context, l *link) {
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		d.mu.Lock()
-		p, wait := l.next(d.state, time.Now())
+		p, wait := l.next(d.state, d.now())
 		d.mu.Unlock()
 		if p != nil {
 			d.exchange(ctx, l, p)
@@ -173,17 +173,17 @@ func (d *Directory) feed(ctx context.Context, l *link) {
 func (d *Directory) exchange(ctx context.Context, l *link, p *parcel) {
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
-	start := time.Now()
+	start := d.now()
 	a, err := d.send(ctx, l.peer, p.encode())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
-		l.failed(time.Now())
+		l.failed(d.now())
 		d.deps.Log.WithField("node", l.peer).WithError(err).Debug("records were not acknowledged")
 		return
 	}
-	l.trip = time.Since(start)
-	l.heard(p, a, time.Now())
+	l.trip = d.now().Sub(start)
+	l.heard(p, a, d.now())
 	if a.outcome == tooNew {
 		d.traffic.refusedByPeers++
 		d.deps.Log.WithField("node", l.peer).Warn("a node finds this node's records more than a minute in the future: compare the clocks")

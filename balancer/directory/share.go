@@ -20,7 +20,7 @@ func (d *Directory) Share(ctx context.Context, r Record) error {
 		return fmt.Errorf("a record of kind %.20q with a key of %d and a value of %d bytes is beyond the limits of the directory", r.Kind, len(r.Key), len(r.Value))
 	}
 	d.mu.Lock()
-	e := d.state.compose(r, false, time.Now())
+	e := d.state.compose(r, false, d.now())
 	d.state.pending[e.seq] = struct{}{}
 	offered := item{r.Kind, e}
 	m := message{what: share, from: d.state.self.instance, items: []item{offered}}.encode()
@@ -78,9 +78,8 @@ func (d *Directory) offer(ctx context.Context, m []byte, peers []netip.Addr) (mi
 func (d *Directory) settle(i item, missed []netip.Addr, err error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.state.pending, i.seq)
 	if err != nil {
-		d.state.withdraw(i.kind, i.key(), time.Now())
+		d.state.withdraw(i, d.now())
 		d.wake()
 		return err
 	}
@@ -89,7 +88,7 @@ func (d *Directory) settle(i item, missed []netip.Addr, err error) error {
 			l.silent = true
 		}
 	}
-	if d.state.insert(i.kind, i.entry) == full {
+	if d.state.settle(i) == full {
 		d.traffic.dropped++
 	}
 	// Those that acknowledged need no hurry: they hear of it with what comes next.

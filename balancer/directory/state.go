@@ -80,13 +80,15 @@ func (s *state) remove(kind, key string, now time.Time) bool {
 	return s.get(kind, key, now) != nil && s.bury(kind, key, now)
 }
 
-// withdraw replaces, everywhere, what was offered under a key by what is here.
-func (s *state) withdraw(kind, key string, now time.Time) {
-	if e := s.get(kind, key, now); e != nil {
+// withdraw replaces, everywhere, what Share has offered by what was here before.
+func (s *state) withdraw(i item, now time.Time) {
+	delete(s.pending, i.seq)
+	e := s.get(i.kind, i.key(), now)
+	if e != nil && (e.seq != i.seq || e.from.originID != i.from.originID) { // not brought by a peer
 		s.put(e.record(), now)
 		return
 	}
-	s.bury(kind, key, now)
+	s.bury(i.kind, i.key(), now)
 }
 
 // bury stores a deletion also of what is not there.
@@ -168,7 +170,7 @@ func (s *state) learn(kind string, e *entry, now time.Time) (seen bool) {
 
 // insert puts e on its shelf and at the end of the log, unless it is stale.
 func (s *state) insert(kind string, e *entry) verdict {
-	e.shelf, e.urgent = s.shelf(kind), e.via == 0
+	e.shelf = s.shelf(kind)
 	e.from = s.origin(e.from.originID)
 	cur := e.shelf.entries[e.key()]
 	switch {
@@ -177,9 +179,15 @@ func (s *state) insert(kind string, e *entry) verdict {
 	case cur != nil && !e.beats(cur):
 		return stale
 	}
+	e.urgent = e.via == 0 || cur != nil && cur.urgent
+	s.place(e, cur)
+	return stored
+}
+
+// place puts e where cur was, if any, and at the end of the log.
+func (s *state) place(e, cur *entry) {
 	e.from.records++
 	if cur != nil {
-		e.urgent = e.urgent || cur.urgent
 		s.drop(cur)
 	}
 	e.shelf.entries[e.key()] = e
@@ -189,7 +197,20 @@ func (s *state) insert(kind string, e *entry) verdict {
 		e.shelf.live++
 	}
 	s.log.add(e)
-	return stored
+}
+
+// settle stores what Share has offered. If a peer brought it, or a newer one,
+// meanwhile, that goes to the peers at once in its place: known counts on it.
+func (s *state) settle(i item) verdict {
+	delete(s.pending, i.seq)
+	v := s.insert(i.kind, i.entry)
+	if v == stale {
+		cur := s.current(i.kind, i.key())
+		again := *cur
+		again.urgent = true
+		s.place(&again, cur)
+	}
+	return v
 }
 
 // drop takes e off its shelf.

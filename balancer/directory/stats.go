@@ -52,7 +52,7 @@ func (t *traffic) note(v verdict) {
 func (d *Directory) Stats() Stats {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	now, t := time.Now(), d.traffic
+	now, t := d.now(), d.traffic
 	s := Stats{
 		Records: map[string]int{}, Bytes: d.state.bytes,
 		Stored: t.stored, Stale: t.stale, Ahead: t.ahead, Dropped: t.dropped, TooNew: t.refusedByPeers,

@@ -26,6 +26,8 @@ var owners = []struct {
 	{"github.com/labstack/echo", []string{"api"}},
 	{"github.com/swaggo", []string{"api"}},
 	{"github.com/coder/websocket", []string{"api"}},
+	{"github.com/prometheus", []string{"api/statistics"}},
+	{"github.com/chromedp", nil},
 	{"github.com/pires/go-proxyproto", []string{"api"}},
 	{"github.com/mattn/go-sqlite3", []string{"settingsdb"}},
 	{"github.com/coreos/go-systemd", []string{""}},

@@ -82,6 +82,13 @@ func (w *ward) members() []Member {
 	return all
 }
 
+// asked is how often a node was checked.
+func (w *ward) asked(node string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.probes[addr(node)]
+}
+
 func (w *ward) set(of map[netip.Addr]bool, node string, on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -143,9 +150,9 @@ func TestReadyWhenEveryNodeWasHeard(t *testing.T) {
 			t.Error("not ready, though a silent node is known to be down")
 		}
 		w.apply(t, 2)
-		seen := w.probes[addr("10.0.0.3")]
+		seen := w.asked("10.0.0.3")
 		w.after(t, time.Minute, "10.0.0.1", StateUp)
-		if got := w.probes[addr("10.0.0.3")]; got != seen {
+		if got := w.asked("10.0.0.3"); got != seen {
 			t.Errorf("a node that is none any more was checked %d times", got-seen)
 		}
 	})
@@ -196,14 +203,14 @@ func TestManyMisses(t *testing.T) {
 		w := newWard(t, 1)
 		w.after(t, checkEvery-tick, "10.0.0.1", StateUp)
 		w.set(w.ill, "10.0.0.1", true)
-		before := w.probes[addr("10.0.0.1")]
+		before := w.asked("10.0.0.1")
 		for range 100 {
 			r := w.visit()
 			r.Missed(r.To[0], errors.New("refused"))
 			r.Ended(0, 0)
 			time.Sleep(tick)
 		}
-		if got := w.probes[addr("10.0.0.1")] - before; got < 2 || got > 3 {
+		if got := w.asked("10.0.0.1") - before; got < 2 || got > 3 {
 			t.Errorf("%d checks in 100 ms of misses, want 2 or 3", got)
 		}
 		w.after(t, checkGap, "10.0.0.1", StateDown)

@@ -110,11 +110,12 @@ func (b *Balancer) choose(f *front, client netip.Addr, now time.Time) *connectio
 func (f *front) candidates(nodes []*node, now time.Time) []candidate {
 	all := make([]candidate, len(nodes))
 	for i, n := range nodes {
+		state := n.state()
 		all[i] = candidate{
 			node:    n.addr,
 			alive:   n.member.Alive,
-			well:    n.health.up && n.member.Ready,
-			drain:   n.member.Draining,
+			well:    state == StateUp || state == StateDraining,
+			drain:   state == StateDraining,
 			suspect: !f.backends[n.addr].suspect.IsZero(),
 			load:    n.load.at(now).total(),
 			since:   n.health.since,

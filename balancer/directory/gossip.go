@@ -76,9 +76,11 @@ func (g *gossip) Run(ctx context.Context, changed func()) error {
 		if ring != nil {
 			running.Go(func() { ring.run(ringCtx, changed) })
 		}
-		select {
-		case <-ctx.Done():
-		case <-g.reload:
+		for ctx.Err() == nil && g.take() == ring {
+			select {
+			case <-ctx.Done():
+			case <-g.reload:
+			}
 		}
 		cancel()
 		running.Wait()
@@ -91,7 +93,7 @@ func (g *gossip) Run(ctx context.Context, changed func()) error {
 	return nil
 }
 
-// take returns the wanted ring, for Run to end.
+// take returns the wanted ring, which is Run's to end from now on.
 func (g *gossip) take() *ring {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -27,6 +27,7 @@ type fleet struct {
 	delay   time.Duration          // one way, at most
 	lives   uint64
 	crashes map[netip.Addr]int
+	hung    map[netip.Addr]bool // alive, but no message comes to them
 }
 
 // node is one life of a node.
@@ -42,7 +43,7 @@ type node struct {
 func newFleet(t *testing.T, size int, seed uint64) *fleet {
 	f := &fleet{
 		t: t, rnd: rand.New(rand.NewPCG(seed, 1)), nodes: map[netip.Addr]*node{},
-		cut: map[[2]netip.Addr]bool{}, crashes: map[netip.Addr]int{}, delay: time.Millisecond,
+		cut: map[[2]netip.Addr]bool{}, crashes: map[netip.Addr]int{}, hung: map[netip.Addr]bool{}, delay: time.Millisecond,
 	}
 	for i := range size {
 		f.peers = append(f.peers, netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}))
@@ -121,7 +122,7 @@ func (f *fleet) heal() {
 func (f *fleet) fate(from, to netip.Addr) (arrives, twice bool, delay time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	arrives = !f.cut[[2]netip.Addr{from, to}] && f.rnd.Float64() >= f.loss
+	arrives = !f.cut[[2]netip.Addr{from, to}] && !f.hung[to] && f.rnd.Float64() >= f.loss
 	return arrives, f.rnd.Float64() < f.twice, time.Duration(f.rnd.Int64N(int64(f.delay)))
 }
 

@@ -124,8 +124,26 @@ func TestShareEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// TestShareThatComesBack has a peer bring the record back before Share ends. It
-// must reach the silent node all the same, also when the sharing node dies then.
+// TestShareOfWhatIsHereIsAsked has the record come by another way first.
+func TestShareOfWhatIsHereIsAsked(t *testing.T) {
+	asked := 0
+	counting := func(i int) Deps {
+		return Deps{Accept: func(Record) error { asked += i / 2; return nil }}
+	}
+	inFleet(t, counting, func(t *testing.T, nodes []*node) {
+		nodes[0].Put(grant("one"))
+		time.Sleep(time.Second)
+		nodes[0].mu.RLock()
+		m := message{what: share, from: 1, items: []item{{"grant", nodes[0].state.current("grant", "g")}}}.encode()
+		nodes[0].mu.RUnlock()
+		if _, err := nodes[2].Receive(context.Background(), nodes[0].own, m); err != nil || asked != 2 {
+			t.Errorf("got %v and asked %d times, want 2", err, asked)
+		}
+	})
+}
+
+// TestShareThatComesBack has a peer bring the record back before Share ends; it
+// must reach the other nodes all the same.
 func TestShareThatComesBack(t *testing.T) {
 	inFleet(t, plain, func(t *testing.T, nodes []*node) {
 		a, d := nodes[0], nodes[0].Directory

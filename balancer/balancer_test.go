@@ -195,6 +195,19 @@ func TestClientsAreSpread(t *testing.T) {
 	}
 }
 
+func TestClientsTakeTurns(t *testing.T) {
+	c := newCluster(t, 3)
+	c.cfg.Algorithm = RoundRobin
+	c.apply(t)
+	var got []netip.Addr
+	for i := range 6 {
+		got = append(got, mustDial(t, fmt.Sprintf("127.77.2.%d", i+1), c.front()).node())
+	}
+	if want := slices.Concat(c.cfg.Nodes, c.cfg.Nodes); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestRoomForSome(t *testing.T) {
 	c := newCluster(t, 1)
 	c.cfg.MaxConnections = 2

@@ -196,6 +196,27 @@ func TestSuspicion(t *testing.T) {
 	})
 }
 
+// A check that was under way when a client missed the node proves nothing.
+func TestEarlierCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t, 1)
+		w.after(t, 0, "10.0.0.1", StateUp)
+		time.Sleep(tick) // the next check is checkGap after the first
+		began := time.Now()
+		time.Sleep(tick)
+		r := w.visit()
+		r.Missed(r.To[0], errors.New("refused"))
+		w.b.judge(w.b.nodes[0], nil, began, time.Now())
+		if !w.b.Stats().Fronts[0].Nodes[0].Suspect {
+			t.Error("the node is trusted again")
+		}
+		w.after(t, checkGap, "10.0.0.1", StateUp)
+		if w.b.Stats().Fronts[0].Nodes[0].Suspect {
+			t.Error("the node is suspected after a check it passed")
+		}
+	})
+}
+
 // However many clients miss a node, it is asked no more often than each
 // checkGap, and is down after three checks.
 func TestManyMisses(t *testing.T) {

@@ -22,7 +22,7 @@ type link struct {
 	since    time.Time // alive became what it is
 	status   Status
 	instance uint64 // 0: not known yet
-	pushed   uint64 // lsn up to which it has what is urgent
+	pushed   uint64 // lsn up to which it was pushed what is urgent
 	relayed  uint64 // lsn up to which it has everything
 	vector   map[originID]uint64
 	relaying bool // since the vector was heard
@@ -71,9 +71,9 @@ func (l *link) next(s *state, now time.Time) (*parcel, time.Duration) {
 		return l.parcel(s, ask, chunk{}), 0
 	}
 	due := l.relaying || !now.Before(l.round)
-	if s.log.urgent > l.pushed && (!due || !l.pushLast) {
+	if s.log.urgent > l.has() && (!due || !l.pushLast) {
 		l.pushLast = true
-		return l.parcel(s, push, s.log.take(l.pushed, chunkSize, (*entry).isUrgent)), 0
+		return l.parcel(s, push, s.log.take(l.has(), chunkSize, (*entry).isUrgent)), 0
 	}
 	l.pushLast = false
 	if p := l.relay(s, now); p != nil {
@@ -82,11 +82,14 @@ func (l *link) next(s *state, now time.Time) (*parcel, time.Duration) {
 	if !now.Before(l.round) {
 		return l.parcel(s, ask, chunk{}), 0
 	}
-	if s.log.urgent > l.pushed {
+	if s.log.urgent > l.has() {
 		return l.next(s, now)
 	}
 	return nil, l.round.Sub(now)
 }
+
+// has is the lsn up to which the peer has what is urgent.
+func (l *link) has() uint64 { return max(l.pushed, l.relayed) }
 
 func (e *entry) isUrgent() bool { return e.urgent }
 
@@ -108,7 +111,8 @@ func (l *link) relay(s *state, now time.Time) *parcel {
 
 // lacks tells whether the peer may be without e.
 func (l *link) lacks(e *entry) bool {
-	return e.via != l.instance && e.seq > l.vector[e.from.originID]
+	pushed := e.urgent && e.lsn <= l.pushed
+	return !pushed && e.via != l.instance && e.seq > l.vector[e.from.originID]
 }
 
 // gains tells whether the vector would tell the peer anything.
@@ -122,7 +126,7 @@ func (l *link) gains(vector []mark) bool {
 }
 
 func (l *link) finish(to uint64, now time.Time) {
-	l.pushed, l.relayed = max(l.pushed, to), max(l.relayed, to)
+	l.relayed = max(l.relayed, to)
 	l.relaying, l.admitted = false, false
 	l.round = now.Add(roundTime)
 }
@@ -161,7 +165,7 @@ func (l *link) heard(p *parcel, a answer, now time.Time) {
 	case a.outcome == tooNew:
 		l.retry = now.Add(roundTime)
 	case a.outcome != done:
-		l.retry = now // a stranger, known now
+		l.retry = now.Add(firstRetry) // a stranger, known now
 	default:
 		l.delay = 0
 		l.achieved(p, a, now)

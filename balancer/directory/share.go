@@ -27,7 +27,7 @@ func (d *Directory) Share(ctx context.Context, r Record) error {
 	peers := d.awaited()
 	d.mu.Unlock()
 	missed, err := d.offer(ctx, m, peers)
-	return d.settle(offered, missed, err)
+	return d.settle(offered, len(peers)-len(missed), missed, err)
 }
 
 // awaited returns the peers that Share waits for; d.mu is held.
@@ -74,8 +74,8 @@ func (d *Directory) offer(ctx context.Context, m []byte, peers []netip.Addr) (mi
 	return missed, ctx.Err()
 }
 
-// settle puts what was offered, or withdraws it.
-func (d *Directory) settle(i item, missed []netip.Addr, err error) error {
+// settle puts what was offered and some peers took, or withdraws it.
+func (d *Directory) settle(i item, took int, missed []netip.Addr, err error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
@@ -91,11 +91,21 @@ func (d *Directory) settle(i item, missed []netip.Addr, err error) error {
 	if d.state.settle(i) == full {
 		d.traffic.dropped++
 	}
-	// Those that acknowledged need no hurry: they hear of it with what comes next.
-	if len(missed) > 0 {
+	if took < d.living() { // those that acknowledged hear of it with what comes next
 		d.wake()
 	}
 	return nil
+}
+
+// living counts the peers that are alive; d.mu is held.
+func (d *Directory) living() int {
+	living := 0
+	for _, l := range d.links {
+		if l.alive {
+			living++
+		}
+	}
+	return living
 }
 
 // send brings m to a peer and decodes its answer.

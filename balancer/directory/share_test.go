@@ -156,7 +156,7 @@ func TestShareThatComesBack(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		back.via = 99
 		d.learn(item{"grant", &back})
-		if err := d.settle(i, nil, nil); err != nil {
+		if err := d.settle(i, 0, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)

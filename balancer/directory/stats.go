@@ -69,7 +69,7 @@ func (d *Directory) Stats() Stats {
 
 func (l *link) stats(s *state, now time.Time) PeerStats {
 	p := PeerStats{Node: l.peer, Alive: l.alive, Waited: l.alive && !l.silent, RoundTrip: l.trip}
-	for _, e := range s.log.after(l.pushed) {
+	for _, e := range s.log.after(l.has()) {
 		if !e.urgent || e.superseded {
 			continue
 		}

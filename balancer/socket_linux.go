@@ -10,10 +10,14 @@ import (
 // keepaliveProbes is how many probes may go unanswered.
 const keepaliveProbes = 3
 
-// listening prepares a socket that is about to be bound to addr.
+// listening prepares a socket that is about to be bound to addr. Several nodes
+// on one loopback all hold the virtual address, so they share its ports.
 func listening(fd int, addr netip.Addr, freebind bool, t Timeouts) error {
 	if err := tune(fd, t); err != nil || !freebind {
 		return err
+	}
+	if addr.IsLoopback() {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
 	if addr.Is4() {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1)

@@ -25,6 +25,7 @@ type link struct {
 	pushed   uint64 // lsn up to which it was pushed what is urgent
 	relayed  uint64 // lsn up to which it has everything
 	vector   map[originID]uint64
+	told     bool // it sent, once at least, everything that was missing here
 	relaying bool // since the vector was heard
 	admitted bool // may relay more than a message
 	pushLast bool // so that rounds come to pass under load
@@ -174,7 +175,7 @@ func (l *link) heard(p *parcel, a answer, now time.Time) {
 
 // meet begins anew with another instance of the peer.
 func (l *link) meet(instance uint64) {
-	l.instance, l.pushed, l.relayed, l.vector = instance, 0, 0, nil
+	l.instance, l.pushed, l.relayed, l.vector, l.told = instance, 0, 0, nil, false
 	l.relaying, l.admitted = false, false
 }
 

@@ -61,6 +61,7 @@ func (d *Directory) take(m message, a *answer) {
 	if m.complete && whole {
 		d.mu.Lock()
 		d.state.merge(m.vector)
+		d.noteComplete(m)
 		d.mu.Unlock()
 	}
 }

@@ -7,10 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freebindControl lets a socket bind addr before it is on this host.
+// freebindControl lets a socket bind addr before it is on this host. Several
+// nodes on one loopback all hold the virtual address, so they share the port.
 func freebindControl(addr netip.Addr, on bool) func(string, string, syscall.RawConn) error {
 	level, option := unix.IPPROTO_IPV6, unix.IPV6_FREEBIND
-	if addr.Is4() {
+	switch {
+	case addr.IsLoopback():
+		level, option = unix.SOL_SOCKET, unix.SO_REUSEPORT
+	case addr.Is4():
 		level, option = unix.IPPROTO_IP, unix.IP_FREEBIND
 	}
 	return func(_, _ string, raw syscall.RawConn) error {

@@ -40,7 +40,7 @@ import (
 //	@description	The client's key: `KEY` or `Bearer KEY`; `X-API-Key: KEY` works as well.
 
 // Deps are what the API needs of the other parts. All are required but those of
-// a cluster: Internal, Cluster and Elsewhere.
+// a cluster, Internal, Cluster, Elsewhere and ElsewhereFor, and Opened.
 type Deps struct {
 	Gateway  *gateway.Gateway
 	Settings Settings
@@ -62,6 +62,12 @@ type Deps struct {
 	// Elsewhere tells which other living node serves a connection, by its id or,
 	// where that is "", by its token; invalid: this one, or nobody.
 	Elsewhere func(gateway.ConnectionID, gateway.Secret) netip.Addr
+	// ElsewhereFor tells which other living node has the caller's own grant that
+	// a request asks for again; invalid: this one, or nobody.
+	ElsewhereFor func(gateway.OpenRequest) netip.Addr
+	// Opened is told how long each open_connection took that this node answered,
+	// and the code of its error, "" when there is a tunnel; nil: nobody listens.
+	Opened func(took time.Duration, code string)
 }
 
 // Settings is the settings document of the cluster and the way to change it.
@@ -114,7 +120,7 @@ func (o operation) paths() []string {
 
 func (s *Server) operations() []operation {
 	return []operation{
-		{http.MethodPost, "/v3/open_connection/", client, false, s.openConnection},
+		{http.MethodPost, "/v3/open_connection/", client, false, s.counted(s.openConnection)},
 		{http.MethodPost, "/v3/connect/", client, false, s.renew},
 		{http.MethodGet, "/v3/connect/", anyone, false, s.carry}, // the token is the key
 		{http.MethodPost, "/v3/close_connection/", client, false, s.closeConnection},

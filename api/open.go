@@ -110,8 +110,12 @@ type grantAnswer struct {
 //	@Failure		504		{object}	errorBody	"VM_TIMEOUT"
 //	@Router			/v3/open_connection/ [post]
 func (s *Server) openConnection(c echo.Context) error {
+	data, err := readBody(c)
+	if err != nil {
+		return err
+	}
 	var body openBody
-	f, err := decode(c, &body)
+	f, err := decodeBytes(data, &body)
 	if err != nil {
 		return err
 	}
@@ -120,6 +124,9 @@ func (s *Server) openConnection(c echo.Context) error {
 		return err
 	}
 	request.Client = clientOf(c)
+	if node := s.holder(c, request); node.IsValid() {
+		return s.forward(c, node, data)
+	}
 	grant, err := patiently(c, func() (gateway.Grant, error) {
 		return s.deps.Gateway.Open(c.Request().Context(), request)
 	})
@@ -131,6 +138,24 @@ func (s *Server) openConnection(c echo.Context) error {
 		status = http.StatusOK
 	}
 	return c.JSON(status, describeGrant(grant))
+}
+
+// counted tells Deps.Opened how a request for a tunnel went and how long it took.
+// One that another node answered is counted there.
+func (s *Server) counted(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		began := time.Now()
+		err := next(c)
+		if s.deps.Opened == nil || c.Get(forwarded) != nil {
+			return err
+		}
+		code := ""
+		if err != nil {
+			code = describe(err).errors[0].Code
+		}
+		s.deps.Opened(time.Since(began), code)
+		return err
+	}
 }
 
 func describeGrant(g gateway.Grant) grantAnswer {

@@ -96,12 +96,7 @@ func (s *Store) PeekTicket(ctx context.Context, hash [32]byte, now time.Time) (T
 }
 
 func peekTicket(ctx context.Context, db querier, hash [32]byte, now time.Time) (TicketRow, error) {
-	t := TicketRow{Hash: hash}
-	var kept []byte
-	var expires int64
-	err := db.QueryRowContext(ctx, "SELECT "+ticketColumns+" FROM tickets WHERE hash = ?", hash[:]).
-		Scan(&kept, &t.ID, &t.Body, &t.User, &t.VMAddress, &t.ClientAddr, &expires, &t.Uses)
-	t.ExpiresAt = time.UnixMicro(expires).UTC()
+	t, err := scanTicket(db.QueryRowContext(ctx, "SELECT "+ticketColumns+" FROM tickets WHERE hash = ?", hash[:]).Scan)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return t, ErrTicketUnknown

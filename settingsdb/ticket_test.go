@@ -144,8 +144,12 @@ func TestRevokeSelects(t *testing.T) {
 			var left []string
 			for _, row := range rows {
 				switch _, err := s.PeekTicket(ctx, row.Hash, noon); {
+				case err == nil && c.filter.Selects(row):
+					t.Errorf("%s is left, and selected", row.ID)
 				case err == nil:
 					left = append(left, row.ID)
+				case !c.filter.Selects(row):
+					t.Errorf("%s is revoked, and not selected", row.ID)
 				case !errors.Is(err, ErrTicketUnknown):
 					t.Error(err)
 				}

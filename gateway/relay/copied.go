@@ -186,6 +186,13 @@ func (p *copied) silentTooLong(now time.Time) bool {
 	return now.Sub(p.movedAt) >= p.opt.HalfClose
 }
 
+// Bytes are those moved so far.
+func (p *copied) Bytes() (up, down int64) {
+	up, _ = p.up.progress()
+	down, _ = p.down.progress()
+	return up, down
+}
+
 // Stats reads the live figures. It is safe at any time, also after the end.
 func (p *copied) Stats() Stats {
 	s := Stats{LastActivity: p.started, RTT: roundTrip(p.up.src)}

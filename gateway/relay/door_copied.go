@@ -188,6 +188,17 @@ func (a *arrival) Stats() Stats {
 	return pair.Stats()
 }
 
+// Bytes are those of the pair, once there is one.
+func (a *arrival) Bytes() (up, down int64) {
+	a.mu.Lock()
+	pair := a.pair
+	a.mu.Unlock()
+	if pair == nil {
+		return 0, 0
+	}
+	return pair.Bytes()
+}
+
 func (a *arrival) connect(call *Call) {
 	defer a.cancel()
 	vm, err := call.dial(a.ctx)

@@ -196,6 +196,9 @@ func (f *flow) Stats() Stats {
 	return s
 }
 
+// Bytes are those moved so far.
+func (f *flow) Bytes() (up, down int64) { return f.up.count.Load(), f.down.count.Load() }
+
 // duplicate makes a descriptor of its own for c's socket. It stays non-blocking.
 func duplicate(c net.Conn) (int, error) {
 	raw, err := c.(*net.TCPConn).SyscallConn()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,8 +30,9 @@ type loop struct {
 	ep, event int // descriptors
 	buf       []byte
 	pipes     pipePool
-	now       time.Time // read once a wake-up
-	flows     []*flow   // by slot; nil is free
+	spliced   atomic.Uint64 // bytes; may be read by all
+	now       time.Time     // read once a wake-up
+	flows     []*flow       // by slot; nil is free
 	free      []int32
 	gens      []int32
 	ready     []*flow            // have more to move

@@ -107,6 +107,14 @@ func (ls *loops) killAll() {
 
 func (ls *loops) len() int { return int(ls.live.Load()) }
 
+func (ls *loops) figures(f *Figures) {
+	for _, l := range ls.open() {
+		f.Loops++
+		f.Pipes += int(l.pipes.open.Load())
+		f.Spliced += l.spliced.Load()
+	}
+}
+
 // joinFlow makes a flow of two TCP connections; false when they are none or
 // descriptors cannot be had.
 func (e *Engine) joinFlow(client, vm net.Conn, opt Options) (Pair, bool) {

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +32,8 @@ type pipe struct {
 // pipePool lends pipes to streams while they are fast.
 type pipePool struct {
 	idle    []*pipe
-	refused time.Time // when one could not be had
+	refused time.Time    // when one could not be had
+	open    atomic.Int32 // lent or kept; may be read by all
 }
 
 // take returns an empty pipe, or nil when there is none to be had: the stream
@@ -48,7 +50,9 @@ func (pool *pipePool) take(now time.Time) *pipe {
 	p := newPipe()
 	if p == nil {
 		pool.refused = now
+		return nil
 	}
+	pool.open.Add(1)
 	return p
 }
 
@@ -73,7 +77,7 @@ func newPipe() *pipe {
 // give takes a pipe back; one with bytes in it is of no more use.
 func (pool *pipePool) give(p *pipe) {
 	if p.held > 0 || len(pool.idle) >= pipesKept {
-		p.close()
+		pool.drop(p)
 		return
 	}
 	pool.idle = append(pool.idle, p)
@@ -81,9 +85,14 @@ func (pool *pipePool) give(p *pipe) {
 
 func (pool *pipePool) close() {
 	for _, p := range pool.idle {
-		p.close()
+		pool.drop(p)
 	}
 	pool.idle = nil
+}
+
+func (pool *pipePool) drop(p *pipe) {
+	p.close()
+	pool.open.Add(-1)
 }
 
 func (p *pipe) close() {

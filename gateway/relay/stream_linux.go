@@ -122,18 +122,19 @@ func (s *stream) fill(l *loop) (int64, *fault) {
 		}
 	}
 	if s.fast {
-		return s.splice()
+		return s.splice(l)
 	}
 	return s.copy(l)
 }
 
-func (s *stream) splice() (int64, *fault) {
+func (s *stream) splice(l *loop) (int64, *fault) {
 	n, errno := splice(s.in.fd, s.pipe.w, spliceSize)
 	if n <= 0 || errno != 0 {
 		return 0, s.stopped(n, errno)
 	}
 	s.pipe.held += n
 	s.count.Add(int64(n))
+	l.spliced.Add(uint64(n)) //nolint:gosec // positive
 	return int64(n), nil
 }
 

@@ -67,16 +67,19 @@ func (d *Directory) take(m message, a *answer) {
 }
 
 // takeOne stores an item, if it is to be. A Share asks Accept even about what is
-// here already, since that may have come first on another way.
+// here already, since that may have come first on another way; not about what was
+// replaced meanwhile.
 func (d *Directory) takeOne(i item, asked bool) (verdict, error) {
 	d.order.Lock()
 	defer d.order.Unlock()
 	d.mu.Lock()
 	v := d.state.judge(i.kind, i.entry, d.now())
+	cur := d.state.current(i.kind, i.key())
+	here := cur != nil && cur.from.originID == i.from.originID && cur.seq == i.seq
 	d.traffic.note(v)
 	d.mu.Unlock()
 	var err error
-	if v == stored || v == stale && asked {
+	if v == stored || asked && here {
 		err = d.accept(i)
 	}
 	if v != stored || asked && err != nil {

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,4 +174,26 @@ func (n *node) hang(hangs bool) {
 	n.fleet.mu.Lock()
 	defer n.fleet.mu.Unlock()
 	n.fleet.hung[n.own] = hangs
+}
+
+// What was replaced meanwhile is offered to nobody: a message that comes late must
+// not undo what came after it.
+func TestShareThatComesLate(t *testing.T) {
+	var accepted []string
+	d := New(Deps{Accept: func(r Record) error {
+		accepted = append(accepted, string(r.Value))
+		return nil
+	}})
+	other, now := newState(7), time.Now()
+	expires := now.Add(time.Minute)
+	first := item{"grant", other.compose(Record{Kind: "grant", Key: "k", Value: []byte("first"), Expires: expires}, false, now)}
+	second := item{"grant", other.compose(Record{Kind: "grant", Key: "k", Value: []byte("second"), Expires: expires}, false, now.Add(time.Millisecond))}
+	for _, i := range []item{second, first, second} {
+		if _, err := d.takeOne(i, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"second", "second"}; !slices.Equal(accepted, want) {
+		t.Errorf("asked about %q, want %q", accepted, want)
+	}
 }

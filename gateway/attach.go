@@ -52,7 +52,7 @@ func (g *Gateway) dial(ctx context.Context, ch *channel) (*net.TCPConn, error) {
 		cancel()
 	}
 	ch.mu.Unlock()
-	vm, err := ch.grant.target.dial(ctx, ch.timeouts)
+	vm, err := g.dialVM(ctx, ch.grant.target, ch.timeouts)
 	if err == nil {
 		return vm, nil
 	}
@@ -73,9 +73,9 @@ func (g *Gateway) takeToken(token Secret, client netip.Addr) (ch, victim *channe
 	switch {
 	case g.stopped:
 		return nil, nil, nil, refuseFor(10*time.Second, ErrDraining, "this node is stopping")
-	case lapsed || gr != nil && gr.expired(time.Now()):
+	case lapsed || gr != nil && !gr.remote && gr.expired(time.Now()):
 		return nil, nil, nil, refuse(ErrExpired, "the token has expired; open the connection again")
-	case gr == nil:
+	case gr == nil || gr.remote:
 		return nil, nil, nil, refuse(ErrTokenUnknown, "the token is not known here")
 	case gr.mode == ModePort && gr.client != client:
 		return nil, nil, nil, refuse(ErrForbidden, "the connection was granted to another address")
@@ -87,14 +87,16 @@ func (g *Gateway) takeToken(token Secret, client netip.Addr) (ch, victim *channe
 		return nil, nil, nil, err
 	}
 	gr.attached = true
+	g.spread(gr, time.Now())
 	return ch, victim, func() { g.unspend(gr, hash) }, nil
 }
 
 func (g *Gateway) unspend(gr *grant, hash [32]byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if gr.token == hash { // not exchanged for a fresh one meanwhile
+	if gr.token == hash && !gr.ended { // not exchanged for a fresh one meanwhile
 		gr.attached = false
+		g.spread(gr, time.Now())
 	}
 }
 
@@ -148,6 +150,7 @@ func (a *Attachment) Serve(ctx context.Context, leg net.Conn, conn *net.TCPConn)
 	}
 	ended := make(chan relay.Reason, 1)
 	a.channel.onEnd = func(why relay.Reason) { ended <- why }
+	a.gateway.given()
 	a.gateway.joined(a.channel)
 	a.channel.belongs(a.gateway.engine.Join(wrappedLeg{leg, conn}, a.vm, a.gateway.call(a.channel).Options))
 	stop := context.AfterFunc(ctx, func() { a.channel.kill(relay.Shutdown) })

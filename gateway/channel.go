@@ -70,6 +70,17 @@ func (ch *channel) stats() relay.Stats {
 	return pair.Stats()
 }
 
+// bytes are those moved so far.
+func (ch *channel) bytes() (up, down int64) {
+	ch.mu.Lock()
+	pair := ch.pair
+	ch.mu.Unlock()
+	if pair == nil {
+		return 0, 0
+	}
+	return pair.Bytes()
+}
+
 // begin counts the channel to the running session, or to a new one; it tells
 // whether the session is new.
 func (ch *channel) begin(now time.Time) bool {

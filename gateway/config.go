@@ -18,6 +18,13 @@ type Config struct {
 	// same when Freebind is set.
 	Listen   []netip.Addr
 	Freebind bool
+	// Nodes are all nodes of the cluster, this one included; none: it is alone.
+	// They begin with different ports of the range, by their place here.
+	Nodes []netip.Addr
+	// Trusted are the peers that speak for others, on range ports and in front
+	// of the service tunnel: each of their connections must begin with a PROXY
+	// header of version 2 that names the client.
+	Trusted []netip.Prefix
 	// PublicAddr is what clients are told to connect to: an IP address or a
 	// host name.
 	PublicAddr string

@@ -96,16 +96,17 @@ func (g *Gateway) endAll(ids []ConnectionID, detail string) []ConnectionID {
 type ending struct {
 	channels []*channel
 	why      relay.Reason
-	slot     slot // port 0: none
+	slots    []slot // whose doors it had
 }
 
 // revoke takes a grant out for good. The caller holds the lock, and passes the
 // answer to end after letting it go.
 func (g *Gateway) revoke(gr *grant, why relay.Reason, detail string) ending {
 	g.reg.remove(gr)
+	g.deps.Directory.Forget(gr.id)
 	gr.detail = detail
 	e := gr.cut(why)
-	e.slot = slot{gr.client, gr.port}
+	e.slots = gr.shut()
 	return e
 }
 
@@ -122,9 +123,7 @@ func (g *Gateway) end(list []ending) {
 		for _, ch := range e.channels {
 			ch.kill(e.why)
 		}
-		if e.slot.port != 0 {
-			slots = append(slots, e.slot)
-		}
+		slots = append(slots, e.slots...)
 	}
 	g.ports.revoke(slots...)
 }

@@ -30,13 +30,13 @@ const (
 	blockMax = 255
 )
 
-// attachFilter lets only packets from clients reach the socket fd, which
-// listens on an address of the family of local. Where they are too many for a
+// attachFilter lets only packets from clients and trusted networks reach the
+// socket fd, which listens on an address of the family of local. Where they are too many for a
 // filter (4000 of IPv4; a kernel with little net.core.optmem_max takes some
 // hundred) it lets all pass: strangers are then reset after accept. So they are
 // where a hardened kernel lets ordinary users attach no filter at all.
-func attachFilter(fd int, local netip.Addr, clients []netip.Addr) error {
-	prog := filterProgram(local, clients)
+func attachFilter(fd int, local netip.Addr, clients []netip.Addr, trusted []netip.Prefix) error {
+	prog := filterProgram(local, clients, trusted)
 	if len(prog) <= filterMax && setFilter(fd, prog) == nil {
 		return nil
 	}
@@ -66,8 +66,13 @@ func dropFilter(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) // ENOENT where none could be attached
 }
 
-func filterProgram(local netip.Addr, clients []netip.Addr) []bpf.Instruction {
+func filterProgram(local netip.Addr, clients []netip.Addr, trusted []netip.Prefix) []bpf.Instruction {
 	var prog []bpf.Instruction
+	for _, p := range trusted {
+		if p.Addr().Is4() == local.Is4() {
+			prog = append(prog, inside(p)...)
+		}
+	}
 	if local.Is4() {
 		clients = slices.DeleteFunc(slices.Clone(clients), netip.Addr.Is6)
 		prog = append(prog, bpf.LoadAbsolute{Off: netOffset + ip4Source, Size: 4})
@@ -82,6 +87,29 @@ func filterProgram(local netip.Addr, clients []netip.Addr) []bpf.Instruction {
 		}
 	}
 	return append(prog, bpf.RetConstant{Val: 0})
+}
+
+// inside lets a packet pass whose source is in p.
+func inside(p netip.Prefix) []bpf.Instruction {
+	address, offset := p.Addr().AsSlice(), uint32(ip4Source)
+	if p.Addr().Is6() {
+		offset = ip6Source
+	}
+	var prog []bpf.Instruction
+	words := (p.Bits() + 31) / 32
+	for word := range words {
+		mask := ^uint32(0)
+		if last := p.Bits() - 32*word; last < 32 {
+			mask <<= 32 - last
+		}
+		at := 4 * word
+		rest := uint8(3*(words-1-word) + 1) //nolint:gosec // at most 10: to behind the return
+		prog = append(prog,
+			bpf.LoadAbsolute{Off: netOffset + offset + uint32(at), Size: 4}, //nolint:gosec // at most 12
+			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: binary.BigEndian.Uint32(address[at:]) & mask, SkipFalse: rest})
+	}
+	return append(prog, bpf.RetConstant{Val: acceptAll})
 }
 
 // anyOf4 lets a packet pass that comes from one of at most blockMax clients.

@@ -38,7 +38,7 @@ func openPort(t testing.TB, addr netip.AddrPort, clients ...string) *ports {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- engine.Run(ctx) }()
-	p := newPorts(engine, func(slot, relay.Pair) *relay.Call { return nil }, silent())
+	p := newPorts(engine, func(relay.Visitor, netip.AddrPort, relay.Pair) *relay.Call { return nil }, silent())
 	t.Cleanup(func() {
 		p.close()
 		stop()
@@ -193,10 +193,10 @@ func TestFilterOfTooManyLetsAllComeToAccept(t *testing.T) {
 	for i := range filterMax + 10 {
 		clients = append(clients, crowd(i))
 	}
-	control(t, l, func(fd int) error { return attachFilter(fd, local, clients) })
+	control(t, l, func(fd int) error { return attachFilter(fd, local, clients, nil) })
 	to := l.Addr().(*net.TCPAddr).AddrPort()
 	through(t, "127.0.0.5", to)
-	control(t, l, func(fd int) error { return attachFilter(fd, local, clients[:10]) })
+	control(t, l, func(fd int) error { return attachFilter(fd, local, clients[:10], nil) })
 	shut(t, "127.0.0.5", to)
 }
 
@@ -209,7 +209,7 @@ func TestFilterProgramsAssemble(t *testing.T) {
 	}
 	for n := 0; n <= len(mixed); n += 7 {
 		for _, local := range []netip.Addr{four, six} {
-			if _, err := bpf.Assemble(filterProgram(local, mixed[:n])); err != nil {
+			if _, err := bpf.Assemble(filterProgram(local, mixed[:n], nil)); err != nil {
 				t.Fatalf("%d clients on %s: %v", n, local, err)
 			}
 		}

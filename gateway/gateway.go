@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,13 +41,22 @@ const (
 
 var errStopped = errors.New("the gateway has stopped")
 
-// Deps are what a gateway needs of others. Audit and Resolve may be nil.
+// Deps are what a gateway needs of others. Only Tickets and Log are required.
 type Deps struct {
 	Tickets TicketStore
 	// Audit gets every event. It must not block.
 	Audit func(Event)
 	// Resolve finds the addresses of a host name; nil asks the system.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Directory is what the nodes of a cluster know in common; nil: this node
+	// is alone.
+	Directory Directory
+	// Engine relays; its owner runs it, longer than the gateway. nil: the
+	// gateway has one of its own.
+	Engine *relay.Engine
+	// Dialled is told how long every attempt to reach a VM took, and how it
+	// ended. It must not block.
+	Dialled func(took time.Duration, err error)
 	Log     logrus.FieldLogger
 }
 
@@ -70,6 +80,11 @@ type Gateway struct {
 	draining bool
 	stopped  bool
 	looked   time.Time // when idle sessions were last looked for
+	pairs    int       // given to the relay and not ended
+	quiet    sync.Cond // on mu: pairs is 0 again
+	// forwarded are connections on their way to other nodes.
+	forwarded map[relay.Pair]struct{}
+	moved     traffic // of channels that have ended
 }
 
 // New returns a gateway that refuses everything until Apply.
@@ -82,7 +97,17 @@ func New(deps Deps) *Gateway {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
 	}
-	g := &Gateway{deps: deps, engine: relay.New(), reg: newRegistry(), opens: NewThrottle(0, 0)}
+	if deps.Dialled == nil {
+		deps.Dialled = func(time.Duration, error) {}
+	}
+	g := &Gateway{deps: deps, engine: deps.Engine, reg: newRegistry(), opens: NewThrottle(0, 0), forwarded: map[relay.Pair]struct{}{}}
+	if g.engine == nil {
+		g.engine = relay.New()
+	}
+	if deps.Directory == nil {
+		g.deps.Directory = alone{}
+	}
+	g.quiet.L = &g.mu
 	g.ports = newPorts(g.engine, g.knock, deps.Log)
 	g.events = newChronicle(deps.Log, deps.Audit)
 	g.service = newService(g.engine, deps.Resolve, deps.Log)
@@ -99,13 +124,16 @@ func (g *Gateway) Run(ctx context.Context) error {
 	written := make(chan struct{})
 	var parts, engine, scribe sync.WaitGroup
 	scribe.Go(func() { g.events.run(written) })
-	engine.Go(func() { _ = g.engine.Run(relayCtx) }) // never fails
+	if g.deps.Engine == nil {
+		engine.Go(func() { _ = g.engine.Run(relayCtx) }) // never fails
+	}
 	parts.Go(func() { g.service.run(ctx) })
 	parts.Go(func() { g.names.run(ctx, g.refresh) })
 	g.sweepUntil(ctx)
 	g.cutAll(relay.Shutdown)
 	g.ports.close()
 	parts.Wait()
+	g.awaitQuiet()
 	stopRelay()
 	engine.Wait()
 	close(written) // last: every session has told its end
@@ -121,8 +149,20 @@ func (g *Gateway) cutAll(why relay.Reason) {
 	for _, gr := range g.reg.grants {
 		ends = append(ends, gr.cut(why))
 	}
+	pairs := g.passing()
 	g.mu.Unlock()
 	g.end(ends)
+	killAll(pairs, why)
+}
+
+// awaitQuiet waits until the relay has told the end of all that this gateway
+// gave it.
+func (g *Gateway) awaitQuiet() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.pairs > 0 {
+		g.quiet.Wait()
+	}
 }
 
 func (g *Gateway) sweepUntil(ctx context.Context) {
@@ -144,10 +184,15 @@ func (g *Gateway) sweep(now time.Time) {
 	var ends []ending
 	for _, gr := range g.reg.overdue(now) {
 		g.reg.expire(gr, now)
-		ends = append(ends, ending{slot: slot{gr.client, gr.port}})
+		g.deps.Directory.Forget(gr.id)
+		ends = append(ends, ending{slots: gr.shut()})
+	}
+	for _, gr := range g.reg.lapsedOthers(now) {
+		ends = append(ends, ending{slots: g.reg.unlearn(gr)})
 	}
 	if now.Sub(g.looked) >= idleLook {
 		g.looked = now
+		g.spreadInTime(now)
 		for _, gr := range g.reg.grants {
 			switch why := overstays(gr, now); why {
 			case ReasonMaxTime: // and no coming back
@@ -197,11 +242,14 @@ func (g *Gateway) Apply(cfg Config) error {
 	if err := g.service.prepare(cfg); err != nil {
 		return err
 	}
-	if err := g.ports.rebind(bindings{cfg.Listen, cfg.Freebind, cfg.Timeouts}); err != nil {
+	if err := g.ports.rebind(bindings{cfg.Listen, cfg.Freebind, cfg.Timeouts, cfg.Trusted}); err != nil {
 		g.service.abandon()
 		return err
 	}
 	g.install(cfg, was)
+	if !slices.Equal(cfg.Trusted, was.Trusted) {
+		g.ports.settleAll()
+	}
 	return nil
 }
 
@@ -214,7 +262,14 @@ func (g *Gateway) install(cfg, was Config) {
 	if cfg.Limits.OpenPerSecond != was.Limits.OpenPerSecond {
 		g.opens = NewThrottle(cfg.Limits.OpenPerSecond, 2*cfg.Limits.OpenPerSecond)
 	}
+	freed := g.openOthers()
+	var passing []relay.Pair
+	if !cfg.Enabled {
+		passing = g.passing()
+	}
 	g.mu.Unlock()
+	g.ports.revoke(freed...)
+	killAll(passing, ReasonAdmin)
 	g.service.commit(cfg)
 	g.names.watch(cfg.Targets.Refused)
 	g.endAll(forbidden, "the settings no longer allow it")

@@ -24,7 +24,7 @@ const (
 // grant is a reserved tunnel and the session that may be using it. The
 // Gateway's lock guards all of it.
 type grant struct {
-	// Set when it is made.
+	// Set when it is made, or learnt from another node.
 	id       ConnectionID
 	key      reopenKey
 	client   netip.Addr
@@ -34,10 +34,13 @@ type grant struct {
 	vmID     string
 	protocol Protocol
 	mode     Mode
-	node     netip.Addr
+	node     netip.Addr // its owner
 	openedAt time.Time
 	timeouts Timeouts // a session keeps what it started with
-	port     uint16   // 0 in ModeWebSocket; changes only while it is being reserved
+	port     uint16   // 0 in ModeWebSocket; changes while it is being reserved, or when another grant has it
+	remote   bool     // of another node: known here, not served
+	door     bool     // its port is open here on its behalf
+	value    []byte   // remote: of the record that told of it
 
 	// Changed when the client asks for it again.
 	token    [sha256.Size]byte
@@ -53,6 +56,8 @@ type grant struct {
 	used     time.Time
 	first    time.Time // first channel of the latest session
 	ended    bool      // removed from the registry
+	told     time.Time // until when the other nodes know of it; zero: for ever
+	telling  int       // how often they were told
 	detail   string    // what the dispatcher said when it ended the grant
 }
 
@@ -113,7 +118,7 @@ func (g *grant) extend(now time.Time) {
 // client asked again gives way; it is returned for the caller to end. Without
 // one the new channel is refused.
 func (g *grant) admit(now time.Time) (ch, victim *channel, err error) {
-	if g.ended || g.expired(now) {
+	if g.ended || g.remote || g.expired(now) {
 		return nil, nil, refuse(ErrExpired, "the grant has expired")
 	}
 	if len(g.channels) >= g.limit {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -68,31 +69,25 @@ func (g *Gateway) open(ctx context.Context, r OpenRequest, t TicketRequest) (Gra
 		r.Protocol = "tcp"
 	}
 	key := reopenKey{r.Client, vm.host, vm.port, r.User, r.Mode}
+	if answer, err := g.reopenElsewhere(ctx, key, r, t); err == nil {
+		return answer, nil
+	}
 	if r.Probe && !g.live(key) {
 		if err := g.probe(ctx, vm); err != nil {
 			return Grant{}, err
 		}
 	}
 	answer, err := g.reserve(r, t, vm, key)
-	if err != nil || answer.Port == 0 {
+	if err != nil {
 		return answer, err
 	}
-	if err := g.reach(ctx, answer); err != nil {
+	if err := g.publish(ctx, &answer); err != nil {
+		if !answer.Reopened {
+			_ = g.GiveBack(ctx, answer.ID, answer.Token, answer.Client) // gone: just as well
+		}
 		return Grant{}, err
 	}
 	return answer, nil
-}
-
-// reach waits until the client can connect.
-func (g *Gateway) reach(ctx context.Context, answer Grant) error {
-	err := g.ports.reach(answer.Port)
-	if err == nil {
-		return nil
-	}
-	if !answer.Reopened {
-		_ = g.GiveBack(ctx, answer.ID, answer.Token, answer.Client) // gone: just as well
-	}
-	return refuseFor(time.Second, ErrNoFreePort, fmt.Sprintf("port %d cannot be opened: %v", answer.Port, err))
 }
 
 // live tells whether key names a grant in use, whose VM needs no probe.
@@ -100,7 +95,7 @@ func (g *Gateway) live(key reopenKey) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	gr := g.reg.byKey[key]
-	return gr != nil && gr.session != nil
+	return gr != nil && gr.session != nil // never of another node's
 }
 
 // reserve answers with the living grant of key, or else with a new one whose
@@ -127,6 +122,12 @@ func (g *Gateway) reserve(r OpenRequest, t TicketRequest, vm target, key reopenK
 func (g *Gateway) reopen(key reopenKey, r OpenRequest, t TicketRequest, now time.Time) (Grant, bool) {
 	gr := g.reg.byKey[key]
 	if key.user == "" || gr == nil || gr.expired(now) {
+		return Grant{}, false
+	}
+	if gr.remote {
+		g.server(gr, now) // if its node has died, this one may serve it
+	}
+	if gr.remote || !g.reg.sits(gr) && g.reseat(gr, nil, now) != nil {
 		return Grant{}, false
 	}
 	token := g.reg.retoken(gr)
@@ -178,17 +179,33 @@ func (g *Gateway) mayEnter(client netip.Addr, vm target) error {
 	if err := vm.checkedBy(g.policy.Load()); err != nil {
 		return err
 	}
-	return g.reg.room(client, g.cfg.Limits)
+	return g.reg.room(client, g.cfg.Node, g.cfg.Limits)
 }
 
 // enter adds the grant and opens its port. A port that somebody else has bound
 // is passed over.
 func (g *Gateway) enter(gr *grant, now time.Time) error {
-	err := g.reg.add(gr, g.cfg.PortStart, g.cfg.PortStop, now)
-	for err == nil && gr.mode == ModePort {
+	err := g.reg.add(gr, g.choice(nil), now)
+	if err == nil && gr.mode == ModePort {
+		err = g.bindFor(gr, g.choice(nil), now)
+	}
+	return err
+}
+
+// choice is the ports a grant of this node may get, but for those in not.
+func (g *Gateway) choice(not map[uint16]bool) choice {
+	c := choice{first: g.cfg.PortStart, last: g.cfg.PortStop, not: not, of: len(g.cfg.Nodes)}
+	c.turn = max(slices.Index(g.cfg.Nodes, g.cfg.Node), 0)
+	return c
+}
+
+// bindFor opens the port of gr, or else one of the choice.
+func (g *Gateway) bindFor(gr *grant, among choice, now time.Time) (err error) {
+	for err == nil {
 		err = g.ports.allow(gr.port, gr.client)
 		switch {
 		case err == nil:
+			gr.door = true
 			return nil
 		case starved(err):
 			return outOfDescriptors()
@@ -196,7 +213,7 @@ func (g *Gateway) enter(gr *grant, now time.Time) error {
 			return refuseFor(time.Second, ErrNoFreePort, fmt.Sprintf("port %d cannot be opened: %v", gr.port, err))
 		}
 		g.deps.Log.WithError(err).WithField("port", gr.port).Warn("a port of the range is taken by another program; trying the next")
-		err = g.reg.move(gr, g.cfg.PortStart, g.cfg.PortStop, now)
+		err = g.reg.move(gr, among, now)
 	}
 	return err
 }
@@ -217,20 +234,36 @@ func (gr *grant) expiry(now time.Time) time.Time {
 	return gr.expires
 }
 
-// Renew extends a grant by its ttl for who holds its token.
-func (g *Gateway) Renew(_ context.Context, id ConnectionID, token Secret, client netip.Addr) (Lease, error) {
+// Renew extends a grant by its ttl for who holds its token. A grant that lost its
+// port to an older one, while nodes could not hear each other, gets a new one.
+func (g *Gateway) Renew(ctx context.Context, id ConnectionID, token Secret, client netip.Addr) (Lease, error) {
+	lease, moved, err := g.renew(id, token, client)
+	if err == nil && moved {
+		answer := Grant{ID: lease.ID, Port: lease.Port}
+		err = g.publish(ctx, &answer)
+		lease.Port = answer.Port
+	}
+	return lease, err
+}
+
+func (g *Gateway) renew(id ConnectionID, token Secret, client netip.Addr) (l Lease, moved bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
 	gr, err := g.held(id, token, client, now)
 	if err != nil {
-		return Lease{}, err
+		return Lease{}, false, err
+	}
+	if moved = !g.reg.sits(gr); moved {
+		if err := g.reseat(gr, nil, now); err != nil {
+			return Lease{}, false, err
+		}
 	}
 	gr.extend(now)
 	return Lease{
-		ID: id, State: gr.state(), Addr: g.cfg.PublicAddr, Port: gr.port,
+		ID: gr.id, State: gr.state(), Addr: g.cfg.PublicAddr, Port: gr.port,
 		ExpiresAt: gr.expiry(now), Heartbeat: heartbeat,
-	}, nil
+	}, moved, nil
 }
 
 // GiveBack ends a grant and its session for who holds its token.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,7 @@ const starvedEvery = time.Minute
 // least one client is allowed on it, and open to those clients alone.
 type ports struct {
 	engine  *relay.Engine
-	knock   func(s slot, p relay.Pair) *relay.Call // must not block
+	knock   knock
 	starved func(error)
 
 	log logrus.FieldLogger
@@ -31,16 +32,24 @@ type ports struct {
 	where  bindings
 	closed bool
 	open   map[uint16]*port
+
+	// trusted is that of where, for the goroutines that move bytes.
+	trusted atomic.Pointer[[]netip.Prefix]
 }
+
+// knock decides about a visitor of a port that listens on local. It must not
+// block.
+type knock func(v relay.Visitor, local netip.AddrPort, p relay.Pair) *relay.Call
 
 // bindings are where and how the ports of the range are bound.
 type bindings struct {
 	addrs    []netip.Addr
 	freebind bool
 	timeouts Timeouts // accepted sockets inherit them
+	trusted  []netip.Prefix
 }
 
-func newPorts(engine *relay.Engine, knock func(slot, relay.Pair) *relay.Call, log logrus.FieldLogger) *ports {
+func newPorts(engine *relay.Engine, knock knock, log logrus.FieldLogger) *ports {
 	return &ports{engine: engine, knock: knock, starved: starvation(log), log: log, open: map[uint16]*port{}}
 }
 
@@ -82,10 +91,15 @@ func (p *ports) reach(number uint16) error {
 // touched.
 func (p *ports) revoke(slots ...slot) {
 	for o := range p.remove(slots) {
-		if err := p.settle(o); err != nil {
-			// The former client reaches accept, which refuses it there.
-			p.log.WithError(err).WithField("port", o.number).Warn("a range port keeps its former filter")
-		}
+		p.mustSettle(o)
+	}
+}
+
+// mustSettle is settle where nobody waits. With its former filter a port is
+// still shut to strangers: they reach accept, which refuses them there.
+func (p *ports) mustSettle(o *port) {
+	if err := p.settle(o); err != nil {
+		p.log.WithError(err).WithField("port", o.number).Warn("a range port keeps its former filter")
 	}
 }
 
@@ -123,11 +137,11 @@ func (p *ports) settle(o *port) error {
 		return nil
 	}
 	p.mu.Lock()
-	wanted, clients, doors := o.changes, o.allowed(), maps.Clone(o.doors)
+	wanted, clients, trusted, doors := o.changes, o.allowed(), p.where.trusted, maps.Clone(o.doors)
 	p.mu.Unlock()
 	for addr, d := range doors {
 		// One that was closed meanwhile needs no filter.
-		err := d.Control(func(fd int) error { return attachFilter(fd, addr, clients) })
+		err := d.Control(func(fd int) error { return attachFilter(fd, addr, clients, trusted) })
 		if err != nil && !errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("filter of port %d on %s: %w", o.number, addr, err)
 		}
@@ -154,11 +168,36 @@ func (p *ports) rebind(where bindings) error {
 		}
 		moved = append(moved, o)
 	}
+	p.trusted.Store(&where.trusted)
+	refilter := !slices.Equal(was.trusted, where.trusted)
 	for _, o := range moved {
 		o.closeBut(where.addrs)
 		o.tune(where.timeouts)
+		if refilter {
+			o.changes++ // for settleAll
+		}
 	}
 	return nil
+}
+
+// proxied tells whether a peer speaks for others.
+func (p *ports) proxied(peer netip.Addr) bool {
+	trusted := p.trusted.Load()
+	return trusted != nil && within(*trusted, plain(peer))
+}
+
+func within(prefixes []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// settleAll returns when the filters of all ports are as they should be.
+func (p *ports) settleAll() {
+	p.mu.Lock()
+	all := slices.Collect(maps.Values(p.open))
+	p.mu.Unlock()
+	for _, o := range all {
+		p.mustSettle(o)
+	}
 }
 
 // bind adds the doors that o lacks, all or none.
@@ -186,7 +225,7 @@ func (p *ports) listen(a netip.Addr, o *port) (relay.Door, error) {
 	allowed, where := o.allowed(), p.where
 	return p.engine.Listen(netip.AddrPortFrom(a, o.number), relay.DoorOptions{
 		Setup: func(fd int) error {
-			if err := attachFilter(fd, a, allowed); err != nil {
+			if err := attachFilter(fd, a, allowed, where.trusted); err != nil {
 				return err
 			}
 			if err := tune(fd, where.timeouts); err != nil {
@@ -194,8 +233,9 @@ func (p *ports) listen(a netip.Addr, o *port) (relay.Door, error) {
 			}
 			return setFreebind(fd, a, where.freebind)
 		},
+		Proxied: p.proxied,
 		Knock: func(v relay.Visitor, pair relay.Pair) *relay.Call {
-			return p.knock(slot{plain(v.Client.Addr()), o.number}, pair)
+			return p.knock(v, netip.AddrPortFrom(a, o.number), pair)
 		},
 		Accepted: dropFilter,
 		Starved:  p.starved,

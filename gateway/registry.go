@@ -20,13 +20,17 @@ const (
 
 // registry is the table of grants: pure state, no sockets, no clock. The
 // Gateway's lock guards it.
+//
+// Besides its own it holds what it was told of the grants of other nodes
+// (registry_others.go). Those are in tokens, slots and byKey, too, and remote.
 type registry struct {
-	grants  map[ConnectionID]*grant
+	grants  map[ConnectionID]*grant // own
+	others  map[ConnectionID]*grant // of other nodes
 	tokens  map[[sha256.Size]byte]*grant
 	slots   map[slot]*grant
 	byKey   map[reopenKey]*grant
-	clients map[netip.Addr]int // grants by client
-	inUse   map[uint16]int     // grants by port
+	clients map[netip.Addr]map[netip.Addr]int // grants by client and node
+	inUse   map[uint16]int                    // grants by port
 	blocked map[uint16]time.Time
 	// expired remembers grants by token hash and by id.
 	expired map[[sha256.Size]byte]time.Time
@@ -41,50 +45,88 @@ type slot struct {
 
 func newRegistry() *registry {
 	return &registry{
-		grants: map[ConnectionID]*grant{}, tokens: map[[sha256.Size]byte]*grant{},
+		grants: map[ConnectionID]*grant{}, others: map[ConnectionID]*grant{}, tokens: map[[sha256.Size]byte]*grant{},
 		slots: map[slot]*grant{}, byKey: map[reopenKey]*grant{},
-		clients: map[netip.Addr]int{}, inUse: map[uint16]int{}, blocked: map[uint16]time.Time{},
+		clients: map[netip.Addr]map[netip.Addr]int{}, inUse: map[uint16]int{}, blocked: map[uint16]time.Time{},
 		expired: map[[sha256.Size]byte]time.Time{}, lapsed: map[ConnectionID]time.Time{},
 	}
 }
 
 // room tells whether one more grant for client keeps within the limits.
-func (r *registry) room(client netip.Addr, l Limits) error {
+func (r *registry) room(client, node netip.Addr, l Limits) error {
 	if l.Connections > 0 && len(r.grants) >= l.Connections {
 		return refuseFor(time.Second, ErrOverloaded, "the node holds as many connections as limits.max_connections allows")
 	}
-	if l.PerClient > 0 && r.clients[client] >= l.PerClient {
+	if l.PerClient > 0 && r.clients[client][node] >= l.PerClient {
 		return refuseFor(time.Second, ErrRateLimited, "the client holds as many connections as limits.max_per_client allows")
 	}
 	return nil
 }
 
-// add enters a new grant. In ModePort it gets the lowest free port of the
-// range first to last.
-func (r *registry) add(g *grant, first, last uint16, now time.Time) error {
+// add enters a new grant of this node. In ModePort it gets a port of the range.
+func (r *registry) add(g *grant, among choice, now time.Time) error {
 	if g.mode == ModePort {
-		if err := r.takePort(g, first, last, now); err != nil {
+		if err := r.takePort(g, among, now); err != nil {
 			return err
 		}
 	}
 	r.grants[g.id] = g
-	r.tokens[g.token] = g
-	r.clients[g.client]++
-	if g.key.user != "" {
-		r.byKey[g.key] = g
-	}
+	r.enter(g)
 	return nil
 }
 
-func (r *registry) takePort(g *grant, first, last uint16, now time.Time) error {
-	port, ok := r.freePort(g.client, first, last, now)
+// enter makes a grant known by its token, client and key.
+func (r *registry) enter(g *grant) {
+	r.tokens[g.token] = g
+	if r.clients[g.client] == nil {
+		r.clients[g.client] = map[netip.Addr]int{}
+	}
+	r.clients[g.client][g.node]++
+	if g.key.user != "" {
+		r.byKey[g.key] = g
+	}
+}
+
+// leave undoes enter.
+func (r *registry) leave(g *grant) {
+	if r.tokens[g.token] == g {
+		delete(r.tokens, g.token)
+	}
+	if r.byKey[g.key] == g {
+		delete(r.byKey, g.key)
+	}
+	nodes := r.clients[g.client]
+	if nodes[g.node]--; nodes[g.node] <= 0 {
+		delete(nodes, g.node)
+	}
+	if len(nodes) == 0 {
+		delete(r.clients, g.client)
+	}
+}
+
+func (r *registry) takePort(g *grant, among choice, now time.Time) error {
+	port, ok := r.freePort(g.client, among, now)
 	if !ok {
 		return refuseFor(time.Second, ErrNoFreePort, "every port of the range is taken for this client address")
 	}
 	g.port = port
-	r.slots[slot{g.client, port}] = g
-	r.inUse[port]++
+	r.sit(g)
 	return nil
+}
+
+// sit gives the grant its slot, whoever had it.
+func (r *registry) sit(g *grant) {
+	s := slot{g.client, g.port}
+	if r.slots[s] == nil {
+		r.inUse[g.port]++
+	}
+	r.slots[s] = g
+}
+
+// sits tells whether the grant has its slot: one that is older may have it after
+// nodes could not hear each other.
+func (r *registry) sits(g *grant) bool {
+	return g.mode != ModePort || r.slots[slot{g.client, g.port}] == g
 }
 
 // leavePort keeps g.port readable for whoever still writes about the grant.
@@ -100,20 +142,38 @@ func (r *registry) leavePort(g *grant) {
 }
 
 // move gives a grant another port because its own cannot be bound.
-func (r *registry) move(g *grant, first, last uint16, now time.Time) error {
+func (r *registry) move(g *grant, among choice, now time.Time) error {
 	r.blocked[g.port] = now.Add(blockedTime)
 	r.leavePort(g)
-	return r.takePort(g, first, last, now)
+	return r.takePort(g, among, now)
 }
 
-// freePort is the lowest port of the range that the client has no grant on.
-func (r *registry) freePort(client netip.Addr, first, last uint16, now time.Time) (uint16, bool) {
-	for p := int(first); p <= int(last); p++ {
-		port := uint16(p) //nolint:gosec // between two uint16
-		if r.slots[slot{client, port}] != nil || now.Before(r.blocked[port]) {
-			continue
+// choice is the ports a grant may get: a range, of which the nodes of a cluster
+// begin with different parts, so that they seldom want the same.
+type choice struct {
+	first, last uint16
+	turn, of    int             // node turn of so many; of 0: one node alone
+	not         map[uint16]bool // tried before
+}
+
+// all yields the ports, those this node prefers first, each in ascending order.
+func (c choice) all(yield func(uint16) bool) {
+	of := max(c.of, 1)
+	for part := range of {
+		for p := int(c.first) + (c.turn+part)%of; p <= int(c.last); p += of {
+			if port := uint16(p); !c.not[port] && !yield(port) { //nolint:gosec // between two uint16
+				return
+			}
 		}
-		return port, true
+	}
+}
+
+// freePort is the first port of the choice that the client has no grant on.
+func (r *registry) freePort(client netip.Addr, among choice, now time.Time) (uint16, bool) {
+	for port := range among.all {
+		if r.slots[slot{client, port}] == nil && !now.Before(r.blocked[port]) {
+			return port, true
+		}
 	}
 	return 0, false
 }
@@ -125,13 +185,7 @@ func (r *registry) remove(g *grant) bool {
 	}
 	g.ended = true
 	delete(r.grants, g.id)
-	delete(r.tokens, g.token)
-	if r.byKey[g.key] == g {
-		delete(r.byKey, g.key)
-	}
-	if r.clients[g.client]--; r.clients[g.client] == 0 {
-		delete(r.clients, g.client)
-	}
+	r.leave(g)
 	r.leavePort(g)
 	return true
 }

@@ -37,7 +37,7 @@ func (tb *table) enter(name string, client netip.Addr, now time.Time, changes ..
 	}
 	g.extend(now)
 	tb.grants[name], tb.tokens[name] = g, token
-	err := tb.add(g, 5900, 5902, now)
+	err := tb.add(g, choice{first: 5900, last: 5902}, now)
 	return g.port, err
 }
 
@@ -97,7 +97,7 @@ func TestFreePortsOfAnotherRange(t *testing.T) {
 			t.Errorf("%d-%d: got %d free, want %d", tt.first, tt.last, got, tt.want)
 		}
 	}
-	if port, ok := tb.freePort(ada, 65535, 65535, noon); !ok || port != 65535 {
+	if port, ok := tb.freePort(ada, choice{first: 65535, last: 65535}, noon); !ok || port != 65535 {
 		t.Errorf("got %d, %v, want the very last port", port, ok)
 	}
 }
@@ -105,7 +105,7 @@ func TestFreePortsOfAnotherRange(t *testing.T) {
 func TestMovedPortIsAvoidedForAWhile(t *testing.T) {
 	tb := newTable(t)
 	tb.entered("a1", ada, 5900)
-	if err := tb.move(tb.grants["a1"], 5900, 5902, noon); err != nil || tb.grants["a1"].port != 5901 {
+	if err := tb.move(tb.grants["a1"], choice{first: 5900, last: 5902}, noon); err != nil || tb.grants["a1"].port != 5901 {
 		t.Fatalf("got port %d (%v), want the next", tb.grants["a1"].port, err)
 	}
 	tb.entered("b1", bob, 5901) // 5900 is somebody else's for all clients
@@ -113,7 +113,7 @@ func TestMovedPortIsAvoidedForAWhile(t *testing.T) {
 		t.Errorf("got port %d (%v) later, want 5900 tried again", port, err)
 	}
 	tb.entered("a2", ada, 5902)
-	if err := tb.move(tb.grants["a1"], 5900, 5902, noon); !errors.Is(err, ErrNoFreePort) {
+	if err := tb.move(tb.grants["a1"], choice{first: 5900, last: 5902}, noon); !errors.Is(err, ErrNoFreePort) {
 		t.Errorf("got %v when no other is free, want that said", err)
 	}
 	for _, g := range tb.grants {
@@ -142,7 +142,7 @@ func TestRoom(t *testing.T) {
 		{"client full", ada, Limits{PerClient: 2}, ErrRateLimited},
 		{"both full, the node is named", ada, Limits{Connections: 3, PerClient: 2}, ErrOverloaded},
 	} {
-		if err := tb.room(tt.client, tt.limits); !errors.Is(err, tt.want) {
+		if err := tb.room(tt.client, netip.Addr{}, tt.limits); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
 	}

@@ -49,7 +49,7 @@ func throughTunnel(ctx context.Context, node netip.Addr, engine *relay.Engine) e
 	}
 	defer vm.Close()
 	door, err := engine.Listen(netip.AddrPortFrom(node, 0), relay.DoorOptions{
-		Setup: func(fd int) error { return attachFilter(fd, node, own) },
+		Setup: func(fd int) error { return attachFilter(fd, node, own, nil) },
 		Knock: func(relay.Visitor, relay.Pair) *relay.Call {
 			return &relay.Call{
 				To:      []netip.AddrPort{vm.Addr().(*net.TCPAddr).AddrPort()},

@@ -79,6 +79,7 @@ func (s *service) prepare(cfg Config) error {
 			}
 			return setFreebind(fd, listen.Addr(), cfg.Freebind)
 		},
+		Proxied: s.proxied,
 		Knock:   func(_ relay.Visitor, p relay.Pair) *relay.Call { return s.knock(listen, p) },
 		Starved: s.starved,
 	})
@@ -87,6 +88,14 @@ func (s *service) prepare(cfg Config) error {
 	}
 	s.next = d
 	return nil
+}
+
+// proxied tells whether a peer speaks for others; the header it sends is not for
+// the dispatcher.
+func (s *service) proxied(peer netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return within(s.cfg.Trusted, plain(peer))
 }
 
 // abandon undoes prepare.

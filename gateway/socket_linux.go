@@ -14,7 +14,7 @@ import (
 // first packet on.
 func listen(addr netip.AddrPort, clients []netip.Addr) (*net.TCPListener, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		return onSocket(raw, func(fd int) error { return attachFilter(fd, addr.Addr(), clients) })
+		return onSocket(raw, func(fd int) error { return attachFilter(fd, addr.Addr(), clients, nil) })
 	}}
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(context.Background(), "tcp", addr.String())
@@ -32,10 +32,26 @@ func bindTo(fd int, addr netip.Addr) error {
 	return unix.Bind(fd, &unix.SockaddrInet6{Addr: addr.As16()})
 }
 
+// dialling prepares a socket from own to another node. The port is chosen when it
+// connects, so that every pair of nodes has all ports.
+func dialling(fd int, own, node netip.Addr, t Timeouts) error {
+	if err := tune(fd, t); err != nil || own.Is4() != node.Is4() {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+		return err
+	}
+	return bindTo(fd, own)
+}
+
+// setFreebind lets a socket bind an address that is not on this host yet. Several
+// nodes on one loopback all hold the virtual address, so they share its ports.
 func setFreebind(fd int, addr netip.Addr, on bool) error {
 	switch {
 	case !on:
 		return nil
+	case addr.IsLoopback():
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	case addr.Is4():
 		return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1)
 	default:

@@ -15,14 +15,24 @@ import (
 
 // knock matches a client on a range port to its grant and says where it wants
 // to go; nil refuses it. It runs on the relay's loops and must not block.
-func (g *Gateway) knock(s slot, pair relay.Pair) *relay.Call {
+func (g *Gateway) knock(v relay.Visitor, local netip.AddrPort, pair relay.Pair) *relay.Call {
+	now := time.Now()
 	g.mu.Lock()
-	gr := g.reg.slots[s]
+	gr := g.reg.slots[slot{plain(v.Client.Addr()), local.Port()}]
 	if gr == nil || g.stopped {
 		g.mu.Unlock()
 		return nil
 	}
-	ch, victim, err := gr.admit(time.Now())
+	if gr.remote {
+		if node := g.server(gr, now); node.IsValid() {
+			defer g.mu.Unlock()
+			return g.pass(v, local, node, pair)
+		}
+	}
+	ch, victim, err := gr.admit(now)
+	if err == nil {
+		g.pairs++
+	}
 	g.mu.Unlock()
 	if err != nil {
 		return nil
@@ -34,15 +44,36 @@ func (g *Gateway) knock(s slot, pair relay.Pair) *relay.Call {
 	return g.call(ch)
 }
 
+// given counts a pair that the relay gets.
+func (g *Gateway) given() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pairs++
+}
+
+// ended counts a pair whose end the relay has told.
+func (g *Gateway) ended() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.pairs--; g.pairs == 0 {
+		g.quiet.Broadcast()
+	}
+}
+
 // call is what the relay does for a channel.
 func (g *Gateway) call(ch *channel) *relay.Call {
 	return &relay.Call{
 		To:      ch.grant.target.addrs,
 		Timeout: ch.timeouts.Dial,
 		Setup:   func(fd int) error { return tune(fd, ch.timeouts) },
-		Joined:  func() { g.joined(ch) },
+		Joined: func() {
+			g.deps.Dialled(time.Since(ch.opened), nil)
+			g.joined(ch)
+		},
 		Options: relay.Options{HalfClose: ch.timeouts.HalfClose, OnEnd: func(res relay.Result) {
+			defer g.ended()
 			if res.Err != nil {
+				g.deps.Dialled(time.Since(ch.opened), res.Err)
 				g.failed(ch, ch.grant.target.refusal(res.Err, ch.timeouts))
 				return
 			}
@@ -87,6 +118,7 @@ func (g *Gateway) left(ch *channel, res relay.Result) {
 	now := time.Now()
 	g.mu.Lock()
 	s := ch.finish(res, now)
+	g.moved.up, g.moved.down = g.moved.up+res.Up, g.moved.down+res.Down
 	var closed Event
 	if s != nil {
 		closed = g.event(ch.grant, EventClose, now)
@@ -107,12 +139,20 @@ func (g *Gateway) probe(ctx context.Context, vm target) error {
 	g.mu.Lock()
 	t := g.cfg.Timeouts
 	g.mu.Unlock()
-	conn, err := vm.dial(ctx, t)
+	conn, err := g.dialVM(ctx, vm, t)
 	if err != nil {
 		return err
 	}
 	_ = conn.Close() // nothing was said on it
 	return nil
+}
+
+// dialVM is target.dial, timed.
+func (g *Gateway) dialVM(ctx context.Context, vm target, t Timeouts) (*net.TCPConn, error) {
+	began := time.Now()
+	conn, err := vm.dial(ctx, t)
+	g.deps.Dialled(time.Since(began), err)
+	return conn, err
 }
 
 // dial connects to the first of the checked addresses that answers; together

@@ -1,0 +1,47 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// ErrSlotTaken is what a node answers that knows another, older grant on the
+// client's port.
+var ErrSlotTaken = errors.New("another connection holds this port for this client")
+
+// Record is a grant as the nodes of a cluster know it. Value is the gateway's
+// own affair.
+type Record struct {
+	ID      ConnectionID
+	Expires time.Time // zero: never
+	Value   []byte
+}
+
+// Directory is what the nodes know of each other's grants. Spread and Forget
+// are called under the gateway's lock: they must not wait, nor call it.
+type Directory interface {
+	// Share has every living node know a grant before it returns, within
+	// bounds; ErrSlotTaken when one of them refuses it.
+	Share(ctx context.Context, r Record) error
+	// Spread does the same without waiting, and nobody refuses.
+	Spread(r Record)
+	// Forget tells that a grant has ended.
+	Forget(id ConnectionID)
+	// Living are the nodes that are alive, this one included.
+	Living() []netip.Addr
+	// Reopen asks the node that has the caller's own grant for it.
+	Reopen(ctx context.Context, node netip.Addr, r Reopening) (Grant, error)
+}
+
+// alone is the directory of a node that has no others.
+type alone struct{ node func() netip.Addr }
+
+func (alone) Share(context.Context, Record) error { return nil }
+func (alone) Spread(Record)                       {}
+func (alone) Forget(ConnectionID)                 {}
+func (a alone) Living() []netip.Addr              { return []netip.Addr{a.node()} }
+func (alone) Reopen(context.Context, netip.Addr, Reopening) (Grant, error) {
+	return Grant{}, ErrNotFound
+}

@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+const (
+	recordVersion = 1
+	recordMax     = 4 << 10 // bytes of a Value
+	// recordAddrs is how many addresses of a VM the others are told.
+	recordAddrs = 8
+	// recordMargin is how much longer than its grant a record lives. So long
+	// the others need not hear of a session that goes on.
+	recordMargin = time.Minute
+)
+
+// sharedGrant is the Value of a Record. The times are durations in ns.
+type sharedGrant struct {
+	Version  int              `json:"v"`
+	Owner    netip.Addr       `json:"owner"`
+	Client   netip.Addr       `json:"client"`
+	Port     uint16           `json:"port,omitempty"`
+	Mode     Mode             `json:"mode"`
+	Token    []byte           `json:"token"` // its hash
+	Attached bool             `json:"attached,omitempty"`
+	Host     string           `json:"host"`
+	VMPort   uint16           `json:"vm_port"`
+	VMAddrs  []netip.AddrPort `json:"vm_addrs"`
+	User     string           `json:"user,omitempty"`
+	Verified bool             `json:"verified,omitempty"`
+	VMID     string           `json:"vm_id,omitempty"`
+	Protocol Protocol         `json:"protocol"`
+	TTL      time.Duration    `json:"ttl"`
+	Limit    int              `json:"limit"`
+	Timeouts Timeouts         `json:"timeouts"`
+	OpenedAt time.Time        `json:"opened_at"`
+}
+
+// record is what the others are told of a grant. The caller holds the lock.
+func (gr *grant) record(now time.Time) Record {
+	value, err := json.Marshal(sharedGrant{
+		Version: recordVersion, Owner: gr.node, Client: gr.client, Port: gr.port, Mode: gr.mode,
+		Token: gr.token[:], Attached: gr.attached, Host: gr.target.host, VMPort: gr.target.port,
+		VMAddrs: gr.target.addrs[:min(len(gr.target.addrs), recordAddrs)], User: gr.user, Verified: gr.verified,
+		VMID: gr.vmID, Protocol: gr.protocol, TTL: gr.ttl, Limit: gr.limit, Timeouts: gr.timeouts, OpenedAt: gr.openedAt,
+	})
+	if err != nil {
+		panic(err) // there is nothing in it that has no form in JSON
+	}
+	r := Record{ID: gr.id, Value: value}
+	if expires := gr.expiry(now); !expires.IsZero() {
+		r.Expires = expires.Add(recordMargin)
+	}
+	return r
+}
+
+// grant is what a record of another node describes. A record that is none is an
+// error, whoever sent it.
+func (r Record) grant() (*grant, error) {
+	var s sharedGrant
+	if len(r.Value) > recordMax {
+		return nil, fmt.Errorf("the record of a connection has %d bytes, at most %d make sense", len(r.Value), recordMax)
+	}
+	if err := json.Unmarshal(r.Value, &s); err != nil { // a later version may say more
+		return nil, fmt.Errorf("the record of a connection is not understood: %w", err)
+	}
+	if err := s.check(r.ID); err != nil {
+		return nil, err
+	}
+	gr := &grant{
+		id: r.ID, client: s.Client, target: target{host: s.Host, port: s.VMPort, addrs: s.VMAddrs}, user: s.User,
+		verified: s.Verified, vmID: s.VMID, protocol: s.Protocol, mode: s.Mode, node: s.Owner, openedAt: s.OpenedAt,
+		timeouts: s.Timeouts, port: s.Port, attached: s.Attached, ttl: s.TTL, limit: s.Limit, expires: r.Expires,
+		value: r.Value,
+	}
+	copy(gr.token[:], s.Token)
+	gr.key = reopenKey{s.Client, s.Host, s.VMPort, s.User, s.Mode}
+	return gr, nil
+}
+
+// check tells what is wrong with the record of connection id.
+func (s *sharedGrant) check(id ConnectionID) error {
+	plainAddr := func(a netip.Addr) bool { return a.IsValid() && a == plain(a) }
+	switch {
+	case s.Version != recordVersion:
+		return fmt.Errorf("the record of a connection has version %d, this node understands %d", s.Version, recordVersion)
+	case id == "" || len(s.Token) != 32 || len(s.VMAddrs) == 0 || len(s.VMAddrs) > recordAddrs:
+		return errors.New("the record of a connection lacks what it needs")
+	case !plainAddr(s.Owner) || !plainAddr(s.Client):
+		return errors.New("the record of a connection has no owner or no client")
+	case s.Mode != ModePort && s.Mode != ModeWebSocket, (s.Mode == ModePort) != (s.Port > 0):
+		return fmt.Errorf("the record of a connection has mode %q and port %d", s.Mode, s.Port)
+	case s.Limit < 1 || s.TTL < 0:
+		return errors.New("the record of a connection has limits that make no sense")
+	}
+	return nil
+}

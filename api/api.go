@@ -40,7 +40,7 @@ import (
 //	@description	The client's key: `KEY` or `Bearer KEY`; `X-API-Key: KEY` works as well.
 
 // Deps are what the API needs of the other parts. All are required but those of
-// a cluster, Internal, Cluster, Elsewhere and ElsewhereFor, and Opened.
+// a cluster, Internal, Cluster and Elsewhere, and Opened.
 type Deps struct {
 	Gateway  *gateway.Gateway
 	Settings Settings
@@ -62,9 +62,6 @@ type Deps struct {
 	// Elsewhere tells which other living node serves a connection, by its id or,
 	// where that is "", by its token; invalid: this one, or nobody.
 	Elsewhere func(gateway.ConnectionID, gateway.Secret) netip.Addr
-	// ElsewhereFor tells which other living node has the caller's own grant that
-	// a request asks for again; invalid: this one, or nobody.
-	ElsewhereFor func(gateway.OpenRequest) netip.Addr
 	// Opened is told how long each open_connection took that this node answered,
 	// and the code of its error, "" when there is a tunnel; nil: nobody listens.
 	Opened func(took time.Duration, code string)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,8 +21,7 @@ type cluster struct {
 	a, b *node
 
 	mu       sync.Mutex
-	owners   map[string]netip.Addr // by connection, by token, and by user of an open_connection
-	opened   []string              // codes of what the nodes counted
+	owners   map[string]netip.Addr // by connection and by token
 	silent   []netip.Addr          // do not answer
 	confused bool                  // each node takes the other for every owner
 }
@@ -39,8 +37,6 @@ func newCluster(t *testing.T) *cluster {
 			d.Elsewhere = func(id gateway.ConnectionID, token gateway.Secret) netip.Addr {
 				return c.elsewhere(own, string(id), token.Reveal())
 			}
-			d.ElsewhereFor = func(r gateway.OpenRequest) netip.Addr { return c.elsewhere(own, r.User, "") }
-			d.Opened = c.count
 		}, func(cfg *Config, g *gateway.Config) {
 			cfg.Listen = []netip.AddrPort{netip.AddrPortFrom(own, 0)}
 			cfg.Node, g.Node, g.Listen = own, own, []netip.Addr{own}
@@ -49,15 +45,6 @@ func newCluster(t *testing.T) *cluster {
 	}
 	c.a, c.b = start(addrA), start(addrB)
 	return c
-}
-
-func (c *cluster) count(took time.Duration, code string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if took <= 0 {
-		code += " in no time"
-	}
-	c.opened = append(c.opened, code)
 }
 
 func (c *cluster) elsewhere(own netip.Addr, id, token string) netip.Addr {

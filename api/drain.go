@@ -33,6 +33,7 @@ type drainAnswer struct {
 //	@Failure		413		{object}	errorBody	"TOO_LARGE"
 //	@Failure		415		{object}	errorBody	"UNSUPPORTED_MEDIA_TYPE"
 //	@Failure		422		{object}	errorBody	"VALIDATION"
+//	@Failure		424		{object}	errorBody	"NODE_REJECTED: that node gives no answer"
 //	@Failure		429		{object}	errorBody	"RATE_LIMITED: too many wrong keys"
 //	@Failure		500		{object}	errorBody	"INTERNAL"
 //	@Router			/v3/drain/ [post]

@@ -22,8 +22,6 @@ const (
 	// hopHeader marks a request that a node forwarded: it goes no further. A
 	// client that sends it only keeps itself from being forwarded.
 	hopHeader = "Vdi-Gateway-Hop"
-	// forwarded is set on the context of a request that another node answers.
-	forwarded = "forwarded"
 	// forwardTime bounds reaching another node, and answerTime its answer: more
 	// than timeouts.dial_ms may be.
 	forwardTime = 3 * time.Second
@@ -44,20 +42,10 @@ func (s *Server) owner(c echo.Context, id gateway.ConnectionID, token gateway.Se
 	return s.deps.Elsewhere(id, token)
 }
 
-// holder is the other node that has the caller's own grant, asked for again; see
-// owner.
-func (s *Server) holder(c echo.Context, r gateway.OpenRequest) netip.Addr {
-	if s.deps.ElsewhereFor == nil || s.deps.Cluster == nil || c.Request().Header.Get(hopHeader) != "" {
-		return netip.Addr{}
-	}
-	return s.deps.ElsewhereFor(r)
-}
-
 // forward lets node serve the request: body is what was read of it. The node
 // hears by a PROXY header who the client is. The answer is passed back as it is,
 // and a stream that follows it, too.
 func (s *Server) forward(c echo.Context, node netip.Addr, body []byte) error {
-	c.Set(forwarded, node)
 	_, err := patiently(c, func() (struct{}, error) { return struct{}{}, s.forwardNow(c, node, body) })
 	return err
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,28 +40,6 @@ func TestGrantsOfAnotherNode(t *testing.T) {
 	c.a.cli("POST", "/v3/close_connection/", named(grant)).into(200, &closedAnswer{})
 	c.a.cli("POST", "/v3/close_connection/", named(grant)).is(404, "NOT_FOUND") // the owner says so
 	c.a.call("POST", "/v3/connect/", named(grant)).is(401, "UNAUTHORIZED")
-}
-
-// TestAskedAgainAtAnotherNode: the node that has the caller's grant answers, and
-// it alone counts.
-func TestAskedAgainAtAnotherNode(t *testing.T) {
-	c := newCluster(t)
-	target := vm(t)
-	first := c.b.open(target, `"user":"alice"`)
-	c.mu.Lock()
-	c.owners["alice"] = addrB
-	c.mu.Unlock()
-	var again grantAnswer
-	c.a.cli("POST", "/v3/open_connection/", openText(target, `"user":"alice"`)).into(200, &again)
-	if again.ConnectionID != first.ConnectionID || again.Node != addrB.String() {
-		t.Errorf("got %s on %s, want the former %s on %s", again.ConnectionID, again.Node, first.ConnectionID, addrB)
-	}
-	c.a.cli("POST", "/v3/open_connection/", `{"vm_address":"8.8.8.8","vm_port":1}`).is(403, "TARGET_DENIED")
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if want := []string{"", "", "TARGET_DENIED"}; !slices.Equal(c.opened, want) {
-		t.Errorf("counted %q, want %q", c.opened, want)
-	}
 }
 
 // TestForwardedClientsKeepTheirAddress: a grant of mode port is its client's,

@@ -110,12 +110,8 @@ type grantAnswer struct {
 //	@Failure		504		{object}	errorBody	"VM_TIMEOUT"
 //	@Router			/v3/open_connection/ [post]
 func (s *Server) openConnection(c echo.Context) error {
-	data, err := readBody(c)
-	if err != nil {
-		return err
-	}
 	var body openBody
-	f, err := decodeBytes(data, &body)
+	f, err := decode(c, &body)
 	if err != nil {
 		return err
 	}
@@ -124,9 +120,6 @@ func (s *Server) openConnection(c echo.Context) error {
 		return err
 	}
 	request.Client = clientOf(c)
-	if node := s.holder(c, request); node.IsValid() {
-		return s.forward(c, node, data)
-	}
 	grant, err := patiently(c, func() (gateway.Grant, error) {
 		return s.deps.Gateway.Open(c.Request().Context(), request)
 	})
@@ -141,12 +134,11 @@ func (s *Server) openConnection(c echo.Context) error {
 }
 
 // counted tells Deps.Opened how a request for a tunnel went and how long it took.
-// One that another node answered is counted there.
 func (s *Server) counted(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := time.Now()
 		err := next(c)
-		if s.deps.Opened == nil || c.Get(forwarded) != nil {
+		if s.deps.Opened == nil {
 			return err
 		}
 		code := ""

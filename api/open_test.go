@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -303,4 +305,26 @@ func FuzzOpenBody(f *testing.F) {
 			t.Errorf("%q passed as %+v", data, r)
 		}
 	})
+}
+
+func TestOpensAreCounted(t *testing.T) {
+	var mu sync.Mutex
+	var codes []string
+	n := newNodeWith(t, func(d *Deps) {
+		d.Opened = func(took time.Duration, code string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if codes = append(codes, code); took <= 0 {
+				t.Errorf("%q took %s", code, took)
+			}
+		}
+	}, nil)
+	n.open(vm(t))
+	n.cli("POST", "/v3/open_connection/", `{"vm_address":"8.8.8.8","vm_port":1}`).is(403, "TARGET_DENIED")
+	n.cli("POST", "/v3/open_connection/", `{}`).is(422, "VALIDATION")
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"", "TARGET_DENIED", "VALIDATION"}; !slices.Equal(codes, want) {
+		t.Errorf("counted %q, want %q", codes, want)
+	}
 }

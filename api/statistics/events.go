@@ -18,7 +18,7 @@ var (
 		"RATE_LIMITED", "TARGET_DENIED", "TICKET_REQUIRED", "TOO_LARGE", "UNAUTHORIZED", "UNSUPPORTED_MEDIA_TYPE",
 		"VALIDATION", "VM_TIMEOUT", "VM_UNREACHABLE", other,
 	}
-	// reasons are what channels end for.
+	// reasons are what sessions end for.
 	reasons = []string{
 		"admin", "client_closed", "idle", "keepalive_timeout", "max_time", "replaced", "shutdown", "vm_closed",
 		"vm_unreachable", other,
@@ -44,7 +44,7 @@ func newEvents() *events {
 		opens:   prometheus.NewCounter(prometheus.CounterOpts{Name: "vdigateway_opens_total", Help: "Tunnels opened by open_connection."}),
 		opened:  prometheus.NewHistogram(durations("vdigateway_open_duration_seconds", "Time open_connection took to open a tunnel.")),
 		refused: newSeries("vdigateway_open_refusals_total", "Refused open_connection requests by error code.", "code", codes),
-		closed:  newSeries("vdigateway_closes_total", "Channels of sessions that ended, by reason.", "reason", reasons),
+		closed:  newSeries("vdigateway_closes_total", "Sessions that ended, by reason.", "reason", reasons),
 		dials:   prometheus.NewHistogramVec(durations("vdigateway_dial_duration_seconds", "Time of attempts to connect to a VM, by result."), []string{"result"}),
 	}
 	e.dialled = map[bool]prometheus.Observer{true: e.dials.WithLabelValues("ok"), false: e.dials.WithLabelValues("failed")}
@@ -101,7 +101,7 @@ func (s *Server) Refused(code string) {
 // Dialled counts an attempt to connect to a VM that succeeded or failed after d.
 func (s *Server) Dialled(d time.Duration, ok bool) { s.events.dialled[ok].Observe(d.Seconds()) }
 
-// Closed counts a session's channel that ended for reason, a word of the audit.
+// Closed counts a session that ended for reason, a word of the audit.
 // A reason that is not foreseen counts as "other".
 func (s *Server) Closed(reason string) {
 	s.events.totals[2].Add(1)

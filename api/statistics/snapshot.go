@@ -47,14 +47,15 @@ type Relay struct {
 type Directory struct {
 	Records map[string]int // by kind
 	Bytes   int64          // of all values
-	// Lag is how long the newest record of another node was on its way.
+	// Lag is how long, at most, a record of this node has waited for a living
+	// node to have it.
 	Lag     time.Duration
 	Refused map[string]uint64 // records that were not taken, by why
 }
 
 // BackendLine is one node behind one frontend of the virtual address.
 type BackendLine struct {
-	Front       string // name of the frontend: api, service, tunnel
+	Front       string // name of the frontend: api, service
 	Node        netip.Addr
 	Up          bool // by its checks
 	Connections int  // open now

@@ -57,7 +57,7 @@ var labelled = []struct {
 	{describe("backend_connections_total", "Connections the frontend has given to the node.", "front", "node"), counter, eachBackend(func(b *BackendLine) float64 { return float64(b.Total) })},
 	{describe("directory_records", "Replicated records by kind.", "kind"), gauge, ofDirectory(func(d *Directory, add func(float64, ...string)) { eachKey(d.Records, add) })},
 	{describe("directory_bytes", "Size of all replicated records."), gauge, ofDirectory(func(d *Directory, add func(float64, ...string)) { add(float64(d.Bytes)) })},
-	{describe("directory_lag_seconds", "Time the newest record of another node was on its way."), gauge, ofDirectory(func(d *Directory, add func(float64, ...string)) { add(d.Lag.Seconds()) })},
+	{describe("directory_lag_seconds", "Longest time a record of this node waits for a living node to have it."), gauge, ofDirectory(func(d *Directory, add func(float64, ...string)) { add(d.Lag.Seconds()) })},
 	{describe("directory_refused_total", "Records of other nodes that were not taken, by why.", "why"), counter, ofDirectory(func(d *Directory, add func(float64, ...string)) { eachKey(d.Refused, add) })},
 }
 

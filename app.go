@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +13,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vdi-gateway/api"
+	"vdi-gateway/api/statistics"
+	"vdi-gateway/balancer"
 	"vdi-gateway/gateway"
+	"vdi-gateway/gateway/relay"
 	"vdi-gateway/settingsdb"
 )
 
@@ -26,6 +30,10 @@ const (
 	purgeEvery = 10 * time.Minute
 	// dbTime bounds one query.
 	dbTime = 10 * time.Second
+	// joinTime is how long a node that starts waits for others to tell what they
+	// know, and joinLook how often it looks whether they have.
+	joinTime = 2 * time.Second
+	joinLook = 5 * time.Millisecond
 )
 
 // drainKey is where the store keeps that this node drains.
@@ -33,13 +41,18 @@ const drainKey = "drain"
 
 // app is one running node: the parts, and who tells them what to be.
 type app struct {
-	store   *settingsdb.Store
-	audit   *settingsdb.Audit
-	gateway *gateway.Gateway
-	api     *api.Server
-	log     logrus.FieldLogger
-	wanted  netip.Addr // --node; invalid: find out
-	started time.Time
+	store      *settingsdb.Store
+	audit      *settingsdb.Audit
+	tickets    *ticketStore
+	cluster    *cluster
+	engine     *relay.Engine
+	gateway    *gateway.Gateway
+	balancer   *balancer.Balancer
+	statistics *statistics.Server
+	api        *api.Server
+	log        logrus.FieldLogger
+	wanted     netip.Addr // --node; invalid: find out
+	started    time.Time
 
 	changing sync.Mutex // held while settings change
 
@@ -48,20 +61,36 @@ type app struct {
 	waiting *settingsdb.Revision // applied, to be rolled back unless confirmed
 	node    netip.Addr           // invalid: this host is none of the nodes
 	fault   error                // why the parts are not what current says
+	minor   error                // why there are no statistics; sessions are served without
 	tried   time.Time            // when that was last tried
 	rolled  time.Time            // when a rollback was last tried
 	serving bool
+	joined  bool // it has heard what the other nodes know, or waited for it
+	// wasReady is what ready said last.
+	wasReady bool
 }
 
 // newApp builds the parts around an open store. Nothing runs yet.
 func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) *app {
-	a := &app{store: store, log: log, wanted: wanted, started: time.Now()}
+	a := &app{store: store, log: log, wanted: wanted, started: time.Now(), engine: relay.New(), cluster: newCluster(log)}
 	a.audit = settingsdb.NewAudit(store, settingsdb.AuditConfig{}, log)
-	a.gateway = gateway.New(gateway.Deps{Tickets: ticketStore{store}, Audit: a.record, Log: log})
+	a.tickets = &ticketStore{db: store, cluster: a.cluster}
+	a.statistics = statistics.New(statistics.Deps{Source: a.snapshot, Version: version, Log: log})
+	a.gateway = gateway.New(gateway.Deps{
+		Tickets: a.tickets, Audit: a.record, Engine: a.engine, Directory: grants{a.cluster}, Log: log,
+		Dialled: func(took time.Duration, err error) { a.statistics.Dialled(took, err == nil) },
+	})
+	a.cluster.learn, a.cluster.unlearn = a.gateway.Learn, a.gateway.Unlearn
+	a.balancer = balancer.New(balancer.Deps{
+		Listen: frontDoors(a.engine), Header: frontHeader, Members: a.cluster.frontMembers,
+		Sticky: sticky{a.cluster.directory}, Held: a.gateway.Held, Log: log,
+	})
 	a.api = api.New(api.Deps{
 		Gateway: a.gateway, Settings: a, Health: a.health, Ready: a.ready, Drain: a.drain,
-		Version: version, Log: log,
+		Internal: a.cluster.internal, Cluster: wide{a}, Elsewhere: a.gateway.Elsewhere,
+		Opened: a.opened, Version: version, Log: log,
 	})
+	a.answerPeers()
 	return a
 }
 
@@ -74,29 +103,79 @@ func (a *app) run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	auditCtx, stopAudit := context.WithCancel(context.Background())
-	defer stopAudit()
-	apiCtx, stopAPI := context.WithCancel(context.Background())
-	defer stopAPI()
-	var audit, front, parts errgroup.Group
-	audit.Go(func() error { return a.audit.Run(auditCtx) })
-	front.Go(func() error {
-		defer cancel() // a node that cannot be reached any more is no use
-		return a.api.Run(apiCtx)
-	})
+	// Each is stopped when all that need it have ended: the last one first.
+	audit := start(nil, a.audit.Run)
+	front := start(cancel, a.api.Run) // a node that cannot be reached any more is no use
+	loops := start(cancel, a.engine.Run)
+	peers := start(cancel, a.cluster.directory.Run)
+	figures := start(nil, a.statistics.Run)
 	err := a.begin()
 	if err == nil {
-		parts.Go(func() error { return a.gateway.Run(ctx) })
-		parts.Go(func() error { return a.tend(ctx) })
-		a.announce()
-		<-ctx.Done()
-		a.log.Info("stopping: ending all sessions")
+		a.serve(ctx)
 	}
-	err = errors.Join(err, parts.Wait())
-	stopAPI()
-	err = errors.Join(err, front.Wait())
-	stopAudit()
-	return errors.Join(err, audit.Wait())
+	return errors.Join(err, figures.stop(), peers.stop(), loops.stop(), front.stop(), audit.stop())
+}
+
+// serve runs the parts that bring clients to their VMs until ctx is done.
+func (a *app) serve(ctx context.Context) {
+	var parts errgroup.Group
+	for _, run := range []func(context.Context) error{a.gateway.Run, a.tend, a.report} {
+		parts.Go(func() error { return run(ctx) })
+	}
+	a.join(ctx)
+	parts.Go(func() error { return a.balancer.Run(ctx) }) // it would find its own node starting
+	a.announce()
+	<-ctx.Done()
+	a.log.Info("stopping: ending all sessions")
+	_ = parts.Wait() // none of them fails
+}
+
+// join waits until this node knows what the others do: one that serves before
+// would refuse their clients. It does not wait for nodes that are not there.
+func (a *app) join(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
+	defer cancel()
+	tick := time.NewTicker(joinLook)
+	defer tick.Stop()
+	for !a.cluster.directory.Joined() && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), dbTime)
+	defer cancel()
+	if err := a.tickets.publish(ctx, time.Now()); err != nil {
+		a.log.WithError(err).Warn("tickets from before the start are unknown to the other nodes")
+	}
+	a.mu.Lock()
+	a.joined = true
+	a.mu.Unlock()
+}
+
+// running is a part that runs until it is stopped.
+type running struct {
+	cancel context.CancelFunc
+	group  errgroup.Group
+}
+
+// start runs a part. ended, if there is one, is called when it is over.
+func start(ended func(), run func(context.Context) error) *running {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{cancel: cancel}
+	r.group.Go(func() error {
+		if ended != nil {
+			defer ended()
+		}
+		return run(ctx)
+	})
+	return r
+}
+
+// stop ends the part and returns what it failed with.
+func (r *running) stop() error {
+	r.cancel()
+	return r.group.Wait()
 }
 
 // load reads what the node is to be, and rolls back a change whose time to be
@@ -127,22 +206,42 @@ func (a *app) load(ctx context.Context) error {
 // node says so in its health and keeps trying.
 func (a *app) begin() error {
 	s := a.current.Settings
-	node, nodeErr := a.identify(s)
+	node, err := a.identify(s)
 	if err := a.api.Apply(newPlan(s, node).api); err != nil {
 		return fmt.Errorf("the API cannot be served: %w; free the port, or change api_port or listen_ip with: vdi-gateway settings set", err)
 	}
 	a.mu.Lock()
 	a.node = node
 	a.mu.Unlock()
-	err := nodeErr
 	if err == nil {
-		err = a.apply(s)
+		err = a.bring(newPlan(s, node))
 	}
 	a.settle(node, err)
 	for _, w := range settingsdb.Warnings(s) {
 		a.log.Warn(w)
 	}
 	return nil
+}
+
+// bring applies a plan as far as possible, for a node that has nothing to go back
+// to. A port of the statistics that is taken keeps nobody from his desktop.
+func (a *app) bring(p plan) error {
+	var fault, minor error
+	for _, s := range a.steps() {
+		if err := s.apply(p); s.minor {
+			minor = err
+		} else {
+			fault = errors.Join(fault, err)
+		}
+	}
+	a.mu.Lock()
+	news := minor != nil && a.minor == nil
+	a.minor = minor
+	a.mu.Unlock()
+	if news {
+		a.log.WithError(minor).Warn("there are no statistics; trying again every two seconds")
+	}
+	return fault
 }
 
 func (a *app) identify(s settingsdb.Settings) (netip.Addr, error) {
@@ -168,23 +267,54 @@ func (a *app) settle(node netip.Addr, fault error) {
 }
 
 // apply makes the parts what s says, or leaves all of them as they were. The
-// API is first: it can be put back as it was, sessions the gateway ended cannot.
+// gateway is last: the others can be put back as they were, sessions it ended
+// cannot.
 func (a *app) apply(s settingsdb.Settings) error {
 	node, err := a.identify(s)
 	if err != nil && s.IsEnabled {
 		return err
 	}
-	next := newPlan(s, node)
-	if err := a.api.Apply(next.api); err != nil {
+	a.mu.Lock()
+	was := newPlan(a.current.Settings, a.node)
+	a.mu.Unlock()
+	if err := a.carryOut(newPlan(s, node), was); err != nil {
 		return err
 	}
-	if err := a.gateway.Apply(next.gateway); err != nil {
-		a.mu.Lock()
-		was := newPlan(a.current.Settings, a.node)
-		a.mu.Unlock()
-		return errors.Join(err, a.api.Apply(was.api))
-	}
 	a.settle(node, nil)
+	return nil
+}
+
+// step is what one part does of a plan.
+type step struct {
+	apply func(plan) error
+	minor bool // sessions are served without it
+}
+
+// steps are what it takes to apply a plan, in order.
+func (a *app) steps() []step {
+	return []step{
+		{apply: func(p plan) error { return a.api.Apply(p.api) }},
+		{apply: func(p plan) error { return a.cluster.apply(p.cluster) }},
+		{apply: func(p plan) error { return a.statistics.Apply(p.statistics) }, minor: true},
+		{apply: func(p plan) error { return a.balancer.Apply(p.balancer) }},
+		{apply: func(p plan) error { return a.gateway.Apply(p.gateway) }},
+	}
+}
+
+// carryOut applies a plan part by part. When one refuses, those before it go
+// back to the former plan.
+func (a *app) carryOut(next, was plan) error {
+	steps := a.steps()
+	for i, s := range steps {
+		err := s.apply(next)
+		if err == nil {
+			continue
+		}
+		for _, done := range slices.Backward(steps[:i]) {
+			err = errors.Join(err, done.apply(was))
+		}
+		return err
+	}
 	return nil
 }
 
@@ -210,17 +340,18 @@ func (a *app) tend(ctx context.Context) error {
 
 func (a *app) retry(now time.Time) {
 	a.mu.Lock()
-	due := a.fault != nil && now.Sub(a.tried) >= retryEvery
+	due := (a.fault != nil || a.minor != nil) && now.Sub(a.tried) >= retryEvery
 	s := a.current.Settings
 	a.mu.Unlock()
 	if !due || !a.changing.TryLock() {
 		return
 	}
 	defer a.changing.Unlock()
-	if err := a.apply(s); err != nil {
-		node, _ := a.identify(s) // an error of its own is err
-		a.settle(node, err)
+	node, err := a.identify(s)
+	if err == nil || !s.IsEnabled {
+		err = a.bring(newPlan(s, node))
 	}
+	a.settle(node, err)
 }
 
 func (a *app) purge(ctx context.Context, now time.Time) {
@@ -229,28 +360,6 @@ func (a *app) purge(ctx context.Context, now time.Time) {
 	if _, err := a.store.PurgeTickets(ctx, now); err != nil {
 		a.log.WithError(err).Warn("old tickets cannot be deleted")
 	}
-}
-
-// drain turns draining of this node on or off, for good.
-func (a *app) drain(ctx context.Context, node string, on bool) error {
-	a.mu.Lock()
-	own := a.node
-	a.mu.Unlock()
-	if node != "" {
-		if addr, err := netip.ParseAddr(node); err != nil || addr.Unmap() != own {
-			return api.ErrNoSuchNode
-		}
-	}
-	value := ""
-	if on {
-		value = "on"
-	}
-	if err := a.store.SetState(ctx, drainKey, value); err != nil {
-		return err
-	}
-	a.gateway.SetDrain(on)
-	a.log.WithField("on", on).Info("drain changed by the dispatcher")
-	return nil
 }
 
 func (a *app) announce() {

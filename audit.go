@@ -5,7 +5,7 @@ import (
 	"vdi-gateway/settingsdb"
 )
 
-// record writes an event of the gateway to the audit table. A client whose VM
+// record writes an event of the gateway to the audit table, and counts it. A client whose VM
 // could not be reached is a close without an open.
 func (a *app) record(e gateway.Event) {
 	row := settingsdb.AuditRow{
@@ -16,6 +16,8 @@ func (a *app) record(e gateway.Event) {
 	}
 	if e.Kind == gateway.EventOpen {
 		row.Event = "open"
+	} else {
+		a.statistics.Closed(string(e.Reason))
 	}
 	a.audit.Write(row)
 }

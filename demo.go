@@ -98,7 +98,7 @@ func (d *demo) database(ctx context.Context) (*settingsdb.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := freePorts(ctx, demoPorts+1)
+	first, err := freePorts(ctx, demoPorts+2)
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +107,8 @@ func (d *demo) database(ctx context.Context) (*settingsdb.Store, error) {
 		return nil, err
 	}
 	s, problems := settingsdb.Revise(fresh, fmt.Appendf(nil,
-		`{"listen_ip":"127.0.0.1","api_port":%d,"port_range_start":%d,"port_range_stop":%d,"targets":{"allow":[{"cidr":"127.0.0.1/32","ports":["%s"]}]}}`,
-		first, first+1, first+demoPorts, vmPort))
+		`{"listen_ip":"127.0.0.1","api_port":%d,"port_range_start":%d,"port_range_stop":%d,"stats_port":%d,"targets":{"allow":[{"cidr":"127.0.0.1/32","ports":["%s"]}]}}`,
+		first, first+1, first+demoPorts, first+demoPorts+1, vmPort))
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -275,6 +275,9 @@ Swagger UI, press Authorize and give one of the keys:
   api_key (dispatcher)  %s
   cli_key (client)      %s
 
+Sessions and traffic as they happen:
+  http://127.0.0.1:%[9]d/
+
 The same by hand:
   curl -s -H 'Authorization: Bearer %[4]s' %[3]s/v3/get_connections/
   TICKET=$(curl -s -H 'Authorization: Bearer %[4]s' -H 'Content-Type: application/json' \
@@ -284,7 +287,7 @@ The same by hand:
   vdi-gateway status --db %[8]s
 
 Ctrl-C ends the demo.
-`, t.Address, t.Port, d.url, api, cli, vm.Addr(), vm.Port(), d.databasePath())
+`, t.Address, t.Port, d.url, api, cli, vm.Addr(), vm.Port(), d.databasePath(), d.settings.StatsPort)
 }
 
 // keep renews the printed tunnel, as a client does, until the demo is ended.

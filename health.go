@@ -2,35 +2,74 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"vdi-gateway/api"
 	"vdi-gateway/gateway"
+	"vdi-gateway/settingsdb"
 )
 
 // health says how the node does; see api-v3's health.
 func (a *app) health(ctx context.Context) api.Health {
 	a.mu.Lock()
-	rev, node, fault, serving := a.current, a.node, a.fault, a.serving
+	rev, node, fault, serving := a.current, a.node, a.fault, a.serving && a.joined
 	a.mu.Unlock()
 	g := a.gateway.Health()
 	s := rev.Settings
 	h := api.Health{
 		Node: nodeName(s, node), Version: version, UptimeS: int64(time.Since(a.started).Seconds()),
-		Role: "none", SettingsRevision: rev.Number,
+		Role: roleNone, SettingsRevision: rev.Number,
 		Capacity: api.Capacity{Max: g.Max, Used: g.Used, FreePorts: g.FreePorts},
 	}
-	h.VirtualAddr.Addr = s.VirtualAddr
-	h.Cluster = []api.Member{{
-		Node: h.Node, Addr: h.Node, Alive: true, Role: h.Role, Connections: g.Used, Revision: rev.Number,
-	}}
+	h.VirtualAddr = a.virtualAddr(s)
+	h.Cluster = a.members(h)
 	for _, d := range g.Dispatchers {
 		h.Dispatchers = append(h.Dispatchers, api.Dispatcher{Addr: d.Addr, OK: d.OK})
 	}
-	h.Checks = a.checks(ctx, fault)
+	h.Checks = append(a.checks(ctx, fault), clusterChecks(h)...)
 	h.Status = status(serving, s.IsEnabled, h.Checks, g, s.VirtualAddr != "")
 	return h
+}
+
+// members are the nodes of the cluster. This one speaks for itself.
+func (a *app) members(h api.Health) []api.Member {
+	var list []api.Member
+	for _, m := range a.cluster.directory.Members() {
+		line := api.Member{Node: addrText(m.Node), Alive: m.Alive, Role: m.Role, Connections: m.Connections, Revision: m.Revision}
+		if m.Self {
+			line = api.Member{Node: h.Node, Alive: true, Role: h.Role, Connections: h.Capacity.Used, Revision: h.SettingsRevision}
+		}
+		line.Addr = line.Node
+		list = append(list, line)
+	}
+	return list
+}
+
+// virtualAddr tells whether this host has the virtual address.
+func (a *app) virtualAddr(s settingsdb.Settings) api.VirtualAddr {
+	v := virtualOf(s)
+	if !v.IsValid() {
+		return api.VirtualAddr{}
+	}
+	local, err := localAddrs()
+	return api.VirtualAddr{Addr: s.VirtualAddr, Held: err == nil && slices.Contains(local, v)}
+}
+
+// checkMembers tells which nodes are missing, or have other settings.
+func checkMembers(members []api.Member, revision int64) error {
+	var wrong []error
+	for _, m := range members {
+		switch {
+		case !m.Alive:
+			wrong = append(wrong, fmt.Errorf("node %s is not alive", m.Node))
+		case m.Revision != revision:
+			wrong = append(wrong, fmt.Errorf("node %s has revision %d of the settings, this one %d", m.Node, m.Revision, revision))
+		}
+	}
+	return errors.Join(wrong...)
 }
 
 // The checks of a node. The first two decide whether it serves at all.
@@ -53,11 +92,23 @@ func (a *app) checks(ctx context.Context, fault error) []api.Check {
 			Detail: "targets.require_ticket is false: any holder of cli_key may name any allowed VM",
 		})
 	}
-	if s.VirtualAddr != "" {
-		list = append(list, api.Check{
-			Name:   "virtual_addr",
-			Detail: "this version does not hold the virtual address itself",
-		})
+	a.mu.Lock()
+	minor := a.minor
+	a.mu.Unlock()
+	if minor != nil {
+		list = append(list, check("statistics", minor, ""))
+	}
+	return list
+}
+
+// clusterChecks are those of a node that is not alone.
+func clusterChecks(h api.Health) []api.Check {
+	var list []api.Check
+	if len(h.Cluster) > 1 {
+		list = append(list, check("cluster", checkMembers(h.Cluster, h.SettingsRevision), "all nodes are alive and have the same settings"))
+	}
+	if h.VirtualAddr.Addr != "" {
+		list = append(list, api.Check{Name: "virtual_addr", Detail: "this version does not hold the virtual address itself"})
 	}
 	return list
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"vdi-gateway/api"
+	"vdi-gateway/api/statistics"
+	"vdi-gateway/balancer"
 	"vdi-gateway/gateway"
 	"vdi-gateway/settingsdb"
 )
@@ -14,14 +16,20 @@ import (
 // plan is the wanted state of every part, derived from the settings for one
 // node. It stands where the original generated haproxy.cfg and keepalived.conf.
 type plan struct {
-	gateway gateway.Config
-	api     api.Config
+	gateway    gateway.Config
+	balancer   balancer.Config
+	cluster    planCluster
+	statistics statistics.Config
+	api        api.Config
 }
 
 // newPlan derives the plan for node from valid settings. An invalid node is a
 // host that is not in internal_addrs: it serves the API alone.
 func newPlan(s settingsdb.Settings, node netip.Addr) plan {
-	return plan{gateway: planGateway(s, node), api: planAPI(s, node)}
+	return plan{
+		gateway: planGateway(s, node), balancer: planBalancer(s, node), cluster: planPeers(s, node),
+		statistics: planStatistics(s, node), api: planAPI(s, node),
+	}
 }
 
 func planGateway(s settingsdb.Settings, node netip.Addr) gateway.Config {
@@ -38,15 +46,16 @@ func planGateway(s settingsdb.Settings, node netip.Addr) gateway.Config {
 		},
 		Timeouts: planTimeouts(s.Timeouts),
 		Targets:  planTargets(s),
+		Trusted:  trusted(s),
 	}
 	if !node.IsValid() {
 		return c
 	}
 	c.Listen = []netip.Addr{node}
 	c.Service = planService(s, node)
-	if v, err := netip.ParseAddr(s.VirtualAddr); err == nil {
+	if v := virtualOf(s); v.IsValid() {
 		// A standby is ready before the address arrives.
-		c.Listen, c.Freebind = append(c.Listen, v.Unmap()), true
+		c.Listen, c.Freebind, c.Nodes = append(c.Listen, v), true, nodesOf(s)
 	}
 	return c
 }
@@ -126,7 +135,7 @@ func planService(s settingsdb.Settings, node netip.Addr) gateway.Service {
 
 func planAPI(s settingsdb.Settings, node netip.Addr) api.Config {
 	c := api.Config{
-		APIKey: s.APIKey, ClientKey: s.CLIKey, Node: node,
+		APIKey: s.APIKey, ClientKey: s.CLIKey, Node: node, Trusted: trusted(s),
 		PingInterval: time.Duration(s.Console.PingS) * time.Second,
 		Compression:  s.Compression,
 	}

@@ -8,6 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vdi-gateway/api"
+	"vdi-gateway/api/statistics"
+	"vdi-gateway/balancer"
+	"vdi-gateway/balancer/directory"
 	"vdi-gateway/gateway"
 	"vdi-gateway/settingsdb"
 )
@@ -16,9 +19,12 @@ import (
 func planSettings() settingsdb.Settings {
 	s := settingsdb.Default()
 	s.InternalAddrs = []string{"10.0.0.1", "10.0.0.2"}
-	s.APIKey, s.CLIKey = "key-of-dispatchers", "key-of-clients"
+	s.APIKey, s.CLIKey, s.ClusterKey = "key-of-dispatchers", "key-of-clients", "key-of-nodes"
 	s.APIPort, s.PortRangeStart, s.PortRangeStop = 8001, 6001, 6099
 	s.ServicePort, s.ServiceBackendPort = 444, 4301
+	s.BalancerAPIPort, s.StatsPort, s.PeersPort = 8022, 8033, 10044
+	s.Balance = settingsdb.Balance{Algorithm: "rendezvous", StickyTTLS: 41, StickyMaskV4: 24, StickyMaskV6: 48}
+	s.TrustedProxies = []string{"10.8.0.1", "10.8.1.5/24"}
 	s.DispAddrs, s.DispPort = []string{"10.9.0.1", "dispatcher.example"}, 4201
 	s.Limits = settingsdb.Limits{MaxConnections: 11, MaxPerClient: 12, OpenPerClientPerS: 13}
 	s.Timeouts = settingsdb.Timeouts{
@@ -63,6 +69,8 @@ func planned() plan {
 			Listen: []netip.AddrPort{netip.MustParseAddrPort("[::]:8001")}, APIKey: "key-of-dispatchers", ClientKey: "key-of-clients",
 			Node: node, PingInterval: 31 * time.Second, Compression: true,
 		},
+		cluster:    planCluster{directory: directory.Config{Node: node}},
+		statistics: statistics.Config{Listen: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:8033")}},
 	}
 }
 
@@ -94,21 +102,42 @@ func TestPlan(t *testing.T) {
 		{
 			"virtual_addr is listened on before it arrives, and the service moves behind the balancer", "",
 			func(s *settingsdb.Settings) { s.VirtualAddr = "10.0.0.100" },
-			func(p *plan) {
-				p.gateway.PublicAddr, p.gateway.Freebind = "10.0.0.100", true
-				p.gateway.Listen = addrs("10.0.0.2", "10.0.0.100")
-				p.gateway.Service.Listen = netip.MustParseAddrPort("10.0.0.2:4301")
-				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "10.0.0.100", "10.9.0.1", "dispatcher.example"}
-			},
+			func(p *plan) { behind(p, "10.0.0.100", "10.0.0.100") },
 		},
 		{
 			"public_addr goes before virtual_addr", "",
 			func(s *settingsdb.Settings) { s.VirtualAddr, s.PublicAddr = "::ffff:10.0.0.100", "203.0.113.1" },
 			func(p *plan) {
-				p.gateway.PublicAddr, p.gateway.Freebind = "203.0.113.1", true
-				p.gateway.Listen = addrs("10.0.0.2", "10.0.0.100")
-				p.gateway.Service.Listen = netip.MustParseAddrPort("10.0.0.2:4301")
-				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "::ffff:10.0.0.100", "203.0.113.1", "10.9.0.1", "dispatcher.example"}
+				behind(p, "10.0.0.100", "::ffff:10.0.0.100", "203.0.113.1")
+				p.gateway.PublicAddr = "203.0.113.1"
+			},
+		},
+		{
+			"one node behind a virtual address has no peers", "",
+			func(s *settingsdb.Settings) { s.VirtualAddr, s.InternalAddrs = "10.0.0.100", []string{"10.0.0.2"} },
+			func(p *plan) {
+				cluster := p.cluster
+				behind(p, "10.0.0.100")
+				p.cluster, p.balancer.Nodes, p.gateway.Nodes = cluster, addrs("10.0.0.2"), addrs("10.0.0.2")
+				p.gateway.Trusted, p.api.Trusted = p.gateway.Trusted[1:], p.api.Trusted[1:]
+				p.gateway.Targets.Refused = []string{"10.0.0.2", "10.0.0.100", "10.9.0.1", "dispatcher.example"}
+			},
+		},
+		{
+			"without dispatchers the virtual address has no service port", "",
+			func(s *settingsdb.Settings) { s.VirtualAddr, s.DispAddrs = "10.0.0.100", nil },
+			func(p *plan) {
+				behind(p, "10.0.0.100")
+				p.gateway.Service.Dispatchers, p.balancer.Fronts = nil, p.balancer.Fronts[:1]
+				p.gateway.Targets.Refused = []string{"10.0.0.1", "10.0.0.2", "10.0.0.100"}
+			},
+		},
+		{
+			"disabled, the virtual address is down and the nodes still talk", "",
+			func(s *settingsdb.Settings) { s.VirtualAddr, s.IsEnabled = "10.0.0.100", false },
+			func(p *plan) {
+				behind(p, "10.0.0.100", "10.0.0.100")
+				p.gateway.Enabled, p.balancer = false, balancer.Config{}
 			},
 		},
 		{
@@ -179,6 +208,7 @@ func TestPlan(t *testing.T) {
 			func(p *plan) {
 				p.gateway.Enabled, p.gateway.Node, p.gateway.Listen, p.gateway.PublicAddr = false, netip.Addr{}, nil, ""
 				p.gateway.Service, p.api.Node = gateway.Service{}, netip.Addr{}
+				p.cluster, p.statistics = planCluster{}, statistics.Config{}
 			},
 		},
 	} {
@@ -190,44 +220,11 @@ func TestPlan(t *testing.T) {
 			tt.change(&s)
 			tt.want(&want)
 			same := cmp.Options{
-				cmp.AllowUnexported(plan{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+				cmp.AllowUnexported(plan{}, planCluster{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 				cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 			}
 			if diff := cmp.Diff(want, newPlan(s, node), same); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// Where the API listens on a loopback and in a cluster.
-func TestAPIAddrs(t *testing.T) {
-	for _, tt := range []struct {
-		name     string
-		internal []string
-		node     string
-		listenIP string
-		virtual  string
-		want     []netip.Addr
-	}{
-		{"alone on a loopback", []string{"127.0.0.1"}, "127.0.0.1", "", "", addrs("::")},
-		{"several on one loopback", []string{"127.0.0.1", "127.0.0.2"}, "127.0.0.2", "", "", addrs("127.0.0.2")},
-		{"several on one loopback, listen_ip set", []string{"127.0.0.1", "127.0.0.2"}, "127.0.0.2", "127.0.0.9", "", addrs("127.0.0.9")},
-		{"in a cluster listen_ip is in addition", []string{"10.0.0.1", "10.0.0.2"}, "10.0.0.2", "10.5.5.5", "10.0.0.9", addrs("10.5.5.5", "10.0.0.2")},
-		{"in a cluster listen_ip is the node's own", []string{"10.0.0.1", "10.0.0.2"}, "10.0.0.2", "10.0.0.2", "10.0.0.9", addrs("10.0.0.2")},
-		{"in a cluster listen_ip is the wildcard", []string{"10.0.0.1", "10.0.0.2"}, "10.0.0.2", "::", "10.0.0.9", addrs("::")},
-		{"no node of the cluster", []string{"10.0.0.1", "10.0.0.2"}, "", "10.5.5.5", "10.0.0.9", addrs("10.5.5.5")},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := settingsdb.Default()
-			s.InternalAddrs, s.ListenIP, s.VirtualAddr = tt.internal, tt.listenIP, tt.virtual
-			var node netip.Addr
-			if tt.node != "" {
-				node = netip.MustParseAddr(tt.node)
-			}
-			same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
-			if diff := cmp.Diff(tt.want, apiAddrs(s, node), same); diff != "" {
-				t.Errorf("addresses (-want +got):\n%s", diff)
 			}
 		})
 	}

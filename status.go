@@ -61,6 +61,11 @@ func printHealth(h api.Health) error {
 	row("settings", "revision %d", h.SettingsRevision)
 	row("connections", "%d of %s", h.Capacity.Used, limit(h.Capacity.Max))
 	row("free ports", "%d", h.Capacity.FreePorts)
+	if len(h.Cluster) > 1 {
+		for _, m := range h.Cluster {
+			row("cluster "+m.Node, "%s, role %s, %d connections, settings revision %d", life(m.Alive), m.Role, m.Connections, m.Revision)
+		}
+	}
 	for _, d := range h.Dispatchers {
 		row("dispatcher", "%s %s", d.Addr, verdict(d.OK))
 	}
@@ -68,6 +73,13 @@ func printHealth(h api.Health) error {
 		row("check "+c.Name, "%s %s", verdict(c.OK), c.Detail)
 	}
 	return w.Flush()
+}
+
+func life(alive bool) string {
+	if alive {
+		return "alive"
+	}
+	return "NOT ALIVE"
 }
 
 func limit(n int) string {

@@ -6,14 +6,24 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"sync"
 	"time"
 
 	"vdi-gateway/gateway"
 	"vdi-gateway/settingsdb"
 )
 
-// ticketStore keeps the gateway's tickets in the settings database.
-type ticketStore struct{ db *settingsdb.Store }
+// ticketStore keeps the gateway's tickets: in the settings database of the node
+// that makes or uses them, and in the directory of all nodes, so that every node
+// can serve them when the one that made them is gone. See tickets_cluster.go for
+// who decides about a use.
+type ticketStore struct {
+	db      *settingsdb.Store
+	cluster *cluster
+	// using orders what happens to a ticket and what is told of it, by the first
+	// byte of its hash.
+	using [256]sync.Mutex
+}
 
 // ticketBody is what a ticket says, as it is stored.
 type ticketBody struct {
@@ -27,8 +37,9 @@ type ticketBody struct {
 	SessionMax time.Duration    `json:"session_max_ns,omitempty"`
 }
 
-// Put stores a ticket under its hash.
-func (t ticketStore) Put(ctx context.Context, hash [sha256.Size]byte, id string, r gateway.TicketRequest, expires time.Time) error {
+// Put stores a ticket under its hash. Every living node knows it when Put
+// returns.
+func (t *ticketStore) Put(ctx context.Context, hash [sha256.Size]byte, id string, r gateway.TicketRequest, expires time.Time) error {
 	body, err := json.Marshal(ticketBody{
 		VMAddr: r.VMAddr, VMPort: r.VMPort, Protocol: r.Protocol, User: r.User, VMID: r.VMID,
 		Client: r.Client, Channels: r.Channels, SessionMax: r.SessionMax,
@@ -36,18 +47,50 @@ func (t ticketStore) Put(ctx context.Context, hash [sha256.Size]byte, id string,
 	if err != nil {
 		return err
 	}
-	err = t.db.PutTicket(ctx, settingsdb.TicketRow{
+	row := settingsdb.TicketRow{
 		Hash: hash, ID: id, Body: body, User: r.User, VMAddress: r.VMAddr,
 		ClientAddr: addrText(r.Client), ExpiresAt: expires, Uses: r.MaxUses,
-	})
-	if errors.Is(err, settingsdb.ErrTicketsFull) {
+	}
+	err = t.db.PutTicket(ctx, row)
+	switch {
+	case errors.Is(err, settingsdb.ErrTicketsFull):
 		return &gateway.Refusal{Err: gateway.ErrOverloaded, Detail: err.Error(), RetryAfter: time.Second}
+	case err == nil:
+		t.share(ctx, row)
 	}
 	return err
 }
 
 // Use takes one use of a ticket.
-func (t ticketStore) Use(ctx context.Context, hash [sha256.Size]byte, now time.Time) (gateway.TicketRequest, error) {
+func (t *ticketStore) Use(ctx context.Context, hash [sha256.Size]byte, now time.Time) (gateway.TicketRequest, error) {
+	return atJudge(ctx, t, hash, callTicketUse, func() (gateway.TicketRequest, error) { return t.useHere(ctx, hash, now) })
+}
+
+// Return gives one use back.
+func (t *ticketStore) Return(ctx context.Context, hash [sha256.Size]byte) error {
+	_, err := atJudge(ctx, t, hash, callTicketReturn, func() (bool, error) { return true, t.returnHere(ctx, hash) })
+	return err
+}
+
+// Revoke deletes the tickets a disconnect selects. Every node is asked to, so
+// this one sees to its own copies.
+func (t *ticketStore) Revoke(ctx context.Context, s gateway.Selector) (int, error) {
+	f := settingsdb.TicketFilter{User: s.User, VMAddress: s.VMAddr, All: s.All}
+	if s.Client.IsValid() {
+		text := addrText(s.Client)
+		f.ClientAddr = &text
+	}
+	n, err := t.db.RevokeTickets(ctx, f)
+	return max(n, t.revokeShared(f)), err
+}
+
+func (t *ticketStore) useHere(ctx context.Context, hash [sha256.Size]byte, now time.Time) (gateway.TicketRequest, error) {
+	lock := &t.using[hash[0]]
+	lock.Lock()
+	defer lock.Unlock()
+	if err := t.copyIn(ctx, hash); err != nil {
+		return gateway.TicketRequest{}, err
+	}
 	row, err := t.db.UseTicket(ctx, hash, now)
 	switch {
 	case errors.Is(err, settingsdb.ErrTicketUnknown):
@@ -59,6 +102,7 @@ func (t ticketStore) Use(ctx context.Context, hash [sha256.Size]byte, now time.T
 	case err != nil:
 		return gateway.TicketRequest{}, err
 	}
+	t.share(ctx, row)
 	var b ticketBody
 	err = json.Unmarshal(row.Body, &b)
 	return gateway.TicketRequest{
@@ -67,19 +111,18 @@ func (t ticketStore) Use(ctx context.Context, hash [sha256.Size]byte, now time.T
 	}, err
 }
 
-// Return gives one use back.
-func (t ticketStore) Return(ctx context.Context, hash [sha256.Size]byte) error {
-	return t.db.ReturnTicket(ctx, hash)
-}
-
-// Revoke deletes the tickets a disconnect selects.
-func (t ticketStore) Revoke(ctx context.Context, s gateway.Selector) (int, error) {
-	f := settingsdb.TicketFilter{User: s.User, VMAddress: s.VMAddr, All: s.All}
-	if s.Client.IsValid() {
-		text := addrText(s.Client)
-		f.ClientAddr = &text
+func (t *ticketStore) returnHere(ctx context.Context, hash [sha256.Size]byte) error {
+	lock := &t.using[hash[0]]
+	lock.Lock()
+	defer lock.Unlock()
+	if err := t.db.ReturnTicket(ctx, hash); err != nil {
+		return err
 	}
-	return t.db.RevokeTickets(ctx, f)
+	row, err := t.db.PeekTicket(ctx, hash, time.Now())
+	if err == nil { // otherwise it has expired or was revoked
+		t.share(ctx, row)
+	}
+	return nil
 }
 
 func addrText(a netip.Addr) string {

@@ -113,6 +113,21 @@ func (h *Host) Plug() error {
 	return ip(h.network.wire, "link set "+h.port+" master bridge0")
 }
 
+// Take gives the host one more address, as a failover does: at once, and beside
+// those it was made with.
+func (h *Host) Take(a netip.Addr) error {
+	return ip(h.space, fmt.Sprintf("addr add %s dev eth0", netip.PrefixFrom(a, a.BitLen())))
+}
+
+// Drop takes the address away again.
+func (h *Host) Drop(a netip.Addr) error {
+	return ip(h.space, fmt.Sprintf("addr del %s dev eth0", netip.PrefixFrom(a, a.BitLen())))
+}
+
+// Forget empties the host's table of neighbours, as if every address had been
+// announced anew.
+func (h *Host) Forget() error { return ip(h.space, "neigh flush dev eth0") }
+
 // close ends the host's processes and gives the namespace up.
 func (h *Host) close() {
 	h.mu.Lock()

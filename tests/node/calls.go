@@ -14,6 +14,8 @@ type OpenRequest struct {
 	User      string `json:"user,omitempty"`
 	TTLS      int    `json:"ttl_s,omitempty"`
 	Channels  int    `json:"channels,omitempty"`
+	Mode      string `json:"mode,omitempty"`
+	Ticket    string `json:"ticket,omitempty"`
 	Probe     bool   `json:"probe"`
 }
 
@@ -24,6 +26,7 @@ type Tunnel struct {
 	Address    string `json:"address"`
 	Port       uint16 `json:"port"`
 	ClientAddr string `json:"client_addr"`
+	Node       string `json:"node"` // the owner
 }
 
 // Addr is where the client connects to; the address has to be an IP address.
@@ -46,6 +49,7 @@ func (c *Client) GiveBack(ctx context.Context, t Tunnel) error {
 // Connection is an entry of get_connections.
 type Connection struct {
 	ID         string `json:"connection_id"`
+	Node       string `json:"node"`
 	State      string `json:"state"`
 	ClientAddr string `json:"client_addr"`
 	Port       uint16 `json:"port"`

@@ -35,6 +35,17 @@ func (n *Node) Client(host *lab.Host, from ...netip.Addr) *Client {
 	return newClient(n.URL(), clientKey, host, from...)
 }
 
+// ClientAt is a holder of cli_key who calls another address than the node's, such
+// as the virtual one.
+func ClientAt(api netip.AddrPort, host *lab.Host, from ...netip.Addr) *Client {
+	return newClient("http://"+api.String(), clientKey, host, from...)
+}
+
+// DispatcherAt is a holder of api_key who calls any address.
+func DispatcherAt(api netip.AddrPort, host *lab.Host) *Client {
+	return newClient("http://"+api.String(), apiKey, host)
+}
+
 // Dispatcher is the holder of api_key, on the node's own host.
 func (n *Node) Dispatcher() *Client { return newClient(n.URL(), apiKey, n.Host) }
 

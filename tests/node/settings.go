@@ -21,6 +21,7 @@ const (
 const (
 	apiKey    = "the-dispatchers-key"
 	clientKey = "the-clients-key"
+	sharedKey = "the-key-of-the-cluster"
 )
 
 // onHost are settings for a node alone on host: everything may be reached in
@@ -34,6 +35,7 @@ func onHost(host *lab.Host) Settings {
 		"port_range_stop":  PortStop,
 		"api_key":          apiKey,
 		"cli_key":          clientKey,
+		"cluster_key":      sharedKey,
 		"limits":           map[string]any{"max_connections": 0, "open_per_client_per_s": 0},
 		"targets": map[string]any{
 			"allow":          []map[string]any{{"cidr": "10.99.0.0/24"}, {"cidr": "fd99::/64"}},

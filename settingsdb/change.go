@@ -21,6 +21,54 @@ func (s *Store) Begin(ctx context.Context, next Settings, author string, rollbac
 	return r, err
 }
 
+// BeginAs is Begin for a revision that the nodes have agreed on: number, author
+// and times are given. It takes the place of one of that number which was never in
+// force.
+func (s *Store) BeginAs(ctx context.Context, r Revision) error {
+	r.State = StatePending
+	return s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		current, err := selectRevision(ctx, tx, newestApplied)
+		if err != nil {
+			return err
+		}
+		if r.Number <= current.Number {
+			return fmt.Errorf("revision %d: %w, revision %d is in force", r.Number, ErrNotPending, current.Number)
+		}
+		r.Previous = current.Number
+		return enterRevision(ctx, tx, r, current.Previous)
+	})
+}
+
+// Next is the lowest number that no revision has had.
+func (s *Store) Next(ctx context.Context) (next int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	err = s.reader.QueryRowContext(ctx, "SELECT max(revision) + 1 FROM history").Scan(&next)
+	return next, explain(s.path, err)
+}
+
+// Supersede notes that an applied revision gave way to one that does not follow
+// it. It is no longer the one in force.
+func (s *Store) Supersede(ctx context.Context, number int64, reason string) error {
+	return s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return decide(ctx, tx, number, StateApplied, StateSuperseded, reason)
+	})
+}
+
+// enterRevision inserts r, over one that was never in force, and drops what is too
+// old. Whatever its age, what is in force and what it may go back to stays.
+func enterRevision(ctx context.Context, tx *sql.Tx, r Revision, before int64) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM history WHERE revision = ? AND state IN (?, ?)", r.Number, StatePending, StateRejected); err != nil {
+		return err
+	}
+	if err := insertRevision(ctx, tx, r); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "DELETE FROM history WHERE revision <= ? AND revision NOT IN (?, ?)",
+		r.Number-keptRevisions, r.Previous, before)
+	return err
+}
+
 // appendRevision numbers r, names its predecessor, inserts it and drops what is
 // too old.
 func appendRevision(ctx context.Context, tx *sql.Tx, r *Revision) error {
@@ -28,17 +76,17 @@ func appendRevision(ctx context.Context, tx *sql.Tx, r *Revision) error {
 	if err != nil {
 		return err
 	}
+	return numberRevision(ctx, tx, r, current, 0)
+}
+
+// numberRevision is appendRevision with a number of at least least.
+func numberRevision(ctx context.Context, tx *sql.Tx, r *Revision, current storedRevision, least int64) error {
 	r.Previous = current.Number
 	if err := tx.QueryRowContext(ctx, "SELECT max(revision) + 1 FROM history").Scan(&r.Number); err != nil {
 		return err
 	}
-	if err := insertRevision(ctx, tx, *r); err != nil {
-		return err
-	}
-	// Whatever its age, what is in force and what it may go back to stays.
-	_, err = tx.ExecContext(ctx, "DELETE FROM history WHERE revision <= ? AND revision NOT IN (?, ?)",
-		r.Number-keptRevisions, current.Number, current.Previous)
-	return err
+	r.Number = max(r.Number, least)
+	return enterRevision(ctx, tx, *r, current.Previous)
 }
 
 // MarkApplied puts a pending revision in force: its state and the settings row
@@ -81,18 +129,28 @@ func (s *Store) Confirm(ctx context.Context, number int64) error {
 // Put makes s the revision in force in one step, for a database that no node
 // runs on. A document that changes nothing keeps the revision in force.
 func (s *Store) Put(ctx context.Context, next Settings, author string) (Revision, error) {
-	r := newRevision(next, author)
+	return s.put(ctx, newRevision(next, author), 0)
+}
+
+// PutAs is Put for a document that other nodes have under a number, which it gets
+// here, too, unless this database is ahead of that.
+func (s *Store) PutAs(ctx context.Context, next Settings, author string, number int64) (Revision, error) {
+	return s.put(ctx, newRevision(next, author), number)
+}
+
+func (s *Store) put(ctx context.Context, r Revision, least int64) (Revision, error) {
+	next := r.Settings
 	r.State = StateApplied
 	err := s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		current, err := selectRevision(ctx, tx, newestApplied)
 		if err != nil {
 			return err
 		}
-		if bytes.Equal(next.JSON(), []byte(current.document)) {
+		if bytes.Equal(next.JSON(), []byte(current.document)) && current.Number >= least {
 			r, err = current.strict()
 			return errors.Join(err, setRow(ctx, tx, current.document))
 		}
-		if err := appendRevision(ctx, tx, &r); err != nil {
+		if err := numberRevision(ctx, tx, &r, current, least); err != nil {
 			return err
 		}
 		return setRow(ctx, tx, string(next.JSON()))

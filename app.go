@@ -18,6 +18,7 @@ import (
 	"vdi-gateway/gateway"
 	"vdi-gateway/gateway/relay"
 	"vdi-gateway/settingsdb"
+	"vdi-gateway/settingsdb/agreement"
 )
 
 const (
@@ -45,6 +46,7 @@ type app struct {
 	audit      *settingsdb.Audit
 	tickets    *ticketStore
 	cluster    *cluster
+	agreement  *agreement.Agreement
 	engine     *relay.Engine
 	gateway    *gateway.Gateway
 	balancer   *balancer.Balancer
@@ -54,7 +56,7 @@ type app struct {
 	wanted     netip.Addr // --node; invalid: find out
 	started    time.Time
 
-	changing sync.Mutex // held while settings change
+	changing sync.Mutex // held while the parts are made what settings say
 
 	mu      sync.Mutex
 	current settingsdb.Revision
@@ -64,8 +66,11 @@ type app struct {
 	minor   error                // why there are no statistics; sessions are served without
 	tried   time.Time            // when that was last tried
 	rolled  time.Time            // when a rollback was last tried
-	serving bool
-	joined  bool // it has heard what the other nodes know, or waited for it
+	trying  bool                 // the parts are what a change wants that is not in force yet
+	// accepted are keys that other nodes may use a moment longer, or already.
+	accepted []acceptedKey
+	serving  bool
+	joined   bool // it has heard what the other nodes know, or waited for it
 	// wasReady is what ready said last.
 	wasReady bool
 }
@@ -90,6 +95,7 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 		Internal: a.cluster.internal, Cluster: wide{a}, Elsewhere: a.gateway.Elsewhere,
 		Opened: a.opened, Version: version, Log: log,
 	})
+	a.agreement = agreement.New(a.own, agreed{a}, fellows{a.cluster}, time.Now, log)
 	a.answerPeers()
 	return a
 }
@@ -119,7 +125,7 @@ func (a *app) run(ctx context.Context) error {
 // serve runs the parts that bring clients to their VMs until ctx is done.
 func (a *app) serve(ctx context.Context) {
 	var parts errgroup.Group
-	for _, run := range []func(context.Context) error{a.gateway.Run, a.tend, a.report} {
+	for _, run := range []func(context.Context) error{a.gateway.Run, a.tend, a.report, a.agreement.Run} {
 		parts.Go(func() error { return run(ctx) })
 	}
 	a.join(ctx)
@@ -196,7 +202,9 @@ func (a *app) load(ctx context.Context) error {
 		return err
 	}
 	a.gateway.SetDrain(draining != "")
-	if a.waiting != nil && !time.Now().Before(*a.waiting.RollbackAt) {
+	s := a.current.Settings
+	alone := s.VirtualAddr == "" || len(s.InternalAddrs) < 2 // else others may have confirmed it
+	if alone && a.waiting != nil && !time.Now().Before(*a.waiting.RollbackAt) {
 		return a.rollBack(ctx, func(settingsdb.Settings) error { return nil })
 	}
 	return nil
@@ -275,9 +283,9 @@ func (a *app) apply(s settingsdb.Settings) error {
 		return err
 	}
 	a.mu.Lock()
-	was := newPlan(a.current.Settings, a.node)
+	next := newPlan(s, node, a.keys()...)
 	a.mu.Unlock()
-	if err := a.carryOut(newPlan(s, node), was); err != nil {
+	if err := a.carryOut(next, a.plan()); err != nil {
 		return err
 	}
 	a.settle(node, nil)
@@ -329,6 +337,7 @@ func (a *app) tend(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			a.rollBackWhenDue(ctx, now)
+			a.dropKeys(now)
 			a.retry(now)
 			if now.Sub(purged) >= purgeEvery {
 				purged = now
@@ -340,7 +349,7 @@ func (a *app) tend(ctx context.Context) error {
 
 func (a *app) retry(now time.Time) {
 	a.mu.Lock()
-	due := (a.fault != nil || a.minor != nil) && now.Sub(a.tried) >= retryEvery
+	due := (a.fault != nil || a.minor != nil) && !a.trying && now.Sub(a.tried) >= retryEvery
 	s := a.current.Settings
 	a.mu.Unlock()
 	if !due || !a.changing.TryLock() {

@@ -20,6 +20,7 @@ const (
 	callDisconnect   = "disconnect"
 	callDrain        = "drain"
 	callReopen       = "reopen"
+	callSettings     = "settings"
 	callTicketUse    = "ticket-use"
 	callTicketReturn = "ticket-return"
 )
@@ -41,6 +42,7 @@ func (a *app) answerPeers() {
 	s.Handle(callDrain, answer(func(ctx context.Context, on bool) (bool, error) {
 		return on, a.drainHere(ctx, on)
 	}))
+	s.Handle(callSettings, a.agreement.Receive)
 	s.Handle(callReopen, answer(func(ctx context.Context, r gateway.Reopening) (gateway.Grant, error) {
 		return a.gateway.Reopen(peer.Allow(ctx), r) // the others hear of its token
 	}))

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"net/netip"
 	"time"
 
 	"vdi-gateway/api"
 	"vdi-gateway/settingsdb"
+	"vdi-gateway/settingsdb/agreement"
 )
 
 // Current returns the applied settings and their revision.
@@ -16,12 +19,8 @@ func (a *app) Current() (settingsdb.Settings, int64) {
 }
 
 // Change lays a posted document over the settings, checks it as a whole and
-// applies it on this node, or changes nothing.
+// applies it on all living nodes, or changes nothing.
 func (a *app) Change(ctx context.Context, r api.ChangeRequest) (api.ChangeResult, error) {
-	if !a.changing.TryLock() {
-		return api.ChangeResult{}, api.ErrChangeInProgress
-	}
-	defer a.changing.Unlock()
 	a.mu.Lock()
 	was, waiting, node := a.current, a.waiting != nil, a.node
 	a.mu.Unlock()
@@ -37,90 +36,65 @@ func (a *app) Change(ctx context.Context, r api.ChangeRequest) (api.ChangeResult
 		Nodes:    map[string]string{nodeName(was.Settings, node): "ok"},
 		Warnings: settingsdb.Warnings(next),
 	}
-	for _, id := range a.gateway.Forbidden(planGateway(next, node)) {
-		result.WouldEnd = append(result.WouldEnd, string(id))
-	}
 	switch {
-	case r.DryRun:
-		return result, nil
-	case waiting:
+	case waiting && !r.DryRun:
 		return api.ChangeResult{}, api.ErrChangeInProgress
-	}
-	result.Applied = true
-	if len(result.Changed) == 0 {
+	case len(result.Changed) == 0:
+		result.Applied = !r.DryRun
 		return result, nil
 	}
-	return a.commit(ctx, next, r, result)
+	return a.agree(ctx, next, r, result)
 }
 
-// commit stores the revision, applies it, and only then lets it be the one a
-// restart takes.
-func (a *app) commit(ctx context.Context, next settingsdb.Settings, r api.ChangeRequest, result api.ChangeResult) (api.ChangeResult, error) {
-	// A client that hangs up does not leave a change half-way.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTime)
-	defer cancel()
-	if r.Confirm > 0 {
+// agree has all nodes change.
+func (a *app) agree(ctx context.Context, next settingsdb.Settings, r api.ChangeRequest, result api.ChangeResult) (api.ChangeResult, error) {
+	if r.Confirm > 0 && !r.DryRun {
 		at := time.Now().Add(r.Confirm).UTC().Truncate(time.Millisecond)
 		result.RollbackAt = &at
 	}
-	rev, err := a.store.Begin(ctx, next, r.Author, result.RollbackAt)
+	out, err := a.agreement.Change(ctx, agreement.Request{
+		Document: next.JSON(), Author: r.Author, RollbackAt: result.RollbackAt, Among: nodesOf(next), Dry: r.DryRun,
+	})
 	if err != nil {
-		return api.ChangeResult{}, a.rejected(err)
+		return api.ChangeResult{}, a.refusal(err)
 	}
-	if err := a.apply(next); err != nil {
-		a.reject(ctx, rev, err)
-		return api.ChangeResult{}, a.rejected(err)
+	result.WouldEnd = out.WouldEnd
+	if !r.DryRun {
+		result.Applied, result.Revision, result.Nodes = true, out.Number, a.nodeLines(next, out)
+		a.log.WithField("revision", out.Number).WithField("changed", result.Changed).
+			WithField("author", r.Author).Info("settings changed")
 	}
-	if err := a.store.MarkApplied(ctx, rev.Number); err != nil {
-		a.reject(ctx, rev, err)
-		return api.ChangeResult{}, a.rejected(a.restore(err))
-	}
-	a.install(rev, result.RollbackAt != nil)
-	a.log.WithField("revision", rev.Number).WithField("changed", result.Changed).
-		WithField("author", r.Author).Info("settings changed")
-	result.Revision = rev.Number
 	return result, nil
 }
 
-func (a *app) install(rev settingsdb.Revision, waits bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.current, a.waiting = rev, nil
-	if waits {
-		a.waiting = &rev
+// nodeLines says of every node of the document whether it has it.
+func (a *app) nodeLines(s settingsdb.Settings, out agreement.Outcome) map[string]string {
+	lines := map[string]string{}
+	for _, n := range nodesOf(s) {
+		lines[n.String()] = "not reached: catches up when it is back"
 	}
+	for _, n := range out.Nodes {
+		lines[nodeName(s, n)] = "ok"
+	}
+	return lines
 }
 
-// restore puts the parts back to the current settings after a change that
-// could not be stored.
-func (a *app) restore(why error) error {
-	s, _ := a.Current()
-	if err := a.apply(s); err != nil {
-		a.log.WithError(err).Error("the former settings cannot be applied again")
+// refusal is what a change that was not made is answered with.
+func (a *app) refusal(err error) error {
+	var rejected *agreement.Rejected
+	switch {
+	case errors.As(err, &rejected):
+		s, _ := a.Current()
+		return &api.NodeRejected{Node: nodeName(s, rejected.Node), Reason: rejected.Reason}
+	case errors.Is(err, agreement.ErrBusy):
+		return api.ErrChangeInProgress
 	}
-	return why
-}
-
-func (a *app) reject(ctx context.Context, rev settingsdb.Revision, why error) {
-	a.log.WithError(why).WithField("revision", rev.Number).Warn("settings change rejected; nothing changed")
-	if err := a.store.MarkRejected(ctx, rev.Number, why.Error()); err != nil {
-		a.log.WithError(err).Error("the rejected revision cannot be marked in the history")
-	}
-}
-
-func (a *app) rejected(why error) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return &api.NodeRejected{Node: nodeName(a.current.Settings, a.node), Reason: why.Error()}
+	return err
 }
 
 // nodeName is what this node is called in answers; the first one of the
 // document stands for a host that is none of them.
-func nodeName(s settingsdb.Settings, node interface {
-	IsValid() bool
-	String() string
-},
-) string {
+func nodeName(s settingsdb.Settings, node netip.Addr) string {
 	if node.IsValid() || len(s.InternalAddrs) == 0 {
 		return node.String()
 	}
@@ -129,34 +103,30 @@ func nodeName(s settingsdb.Settings, node interface {
 
 // Confirm keeps a change that would otherwise be rolled back by itself.
 func (a *app) Confirm(ctx context.Context) (int64, error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
 	a.mu.Lock()
-	rev := a.waiting
+	waiting := a.waiting != nil
 	a.mu.Unlock()
-	if rev == nil {
+	if !waiting {
 		return 0, api.ErrNothingToConfirm
 	}
-	if err := a.store.Confirm(ctx, rev.Number); err != nil {
-		return 0, a.rejected(err)
+	number, err := a.agreement.Confirm(ctx)
+	if err != nil {
+		return 0, a.refusal(&agreement.Rejected{Node: a.own(), Reason: err.Error()})
 	}
-	a.mu.Lock()
-	a.waiting = nil
-	a.mu.Unlock()
-	a.log.WithField("revision", rev.Number).Info("settings confirmed")
-	return rev.Number, nil
+	return number, nil
 }
 
 func (a *app) rollBackWhenDue(ctx context.Context, now time.Time) {
 	a.mu.Lock()
-	due := a.waiting != nil && !now.Before(*a.waiting.RollbackAt) && now.Sub(a.rolled) >= retryEvery
+	due := a.joined && !a.trying && a.waiting != nil && !now.Before(*a.waiting.RollbackAt) && now.Sub(a.rolled) >= retryEvery
 	if due {
 		a.rolled = now
 	}
 	a.mu.Unlock()
-	if !due {
+	if !due || a.agreement.Busy() {
 		return
 	}
+	a.agreement.Look(ctx) // somebody may have confirmed it at another node
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, dbTime)
@@ -185,14 +155,40 @@ func (a *app) rollBack(ctx context.Context, apply func(settingsdb.Settings) erro
 	}
 	rev, err := a.store.Begin(ctx, former.Settings, "rollback", nil)
 	if err != nil {
-		return a.restore(err)
+		return errors.Join(err, a.restore())
 	}
 	if err := a.store.RollBack(ctx, rev.Number, unconfirmed.Number, "not confirmed in time"); err != nil {
-		a.reject(ctx, rev, err)
-		return a.restore(err)
+		a.reject(ctx, rev.Number, err.Error())
+		return errors.Join(err, a.restore())
 	}
 	a.install(rev, false)
 	a.log.WithField("revision", rev.Number).WithField("unconfirmed", unconfirmed.Number).
 		Warn("settings rolled back: nobody confirmed the change in time")
 	return nil
+}
+
+// restore puts the parts back to the settings in force.
+func (a *app) restore() error {
+	s, _ := a.Current()
+	err := a.apply(s)
+	if err != nil {
+		a.log.WithError(err).Error("the former settings cannot be applied again")
+	}
+	return err
+}
+
+func (a *app) install(rev settingsdb.Revision, waits bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.current, a.waiting = rev, nil
+	if waits {
+		a.waiting = &rev
+	}
+}
+
+func (a *app) reject(ctx context.Context, number int64, why string) {
+	a.log.WithField("reason", why).WithField("revision", number).Warn("settings change rejected; nothing changed")
+	if err := a.store.MarkRejected(ctx, number, why); err != nil {
+		a.log.WithError(err).Error("the rejected revision cannot be marked in the history")
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -26,6 +27,7 @@ const (
 type cluster struct {
 	directory *directory.Directory
 	peers     *peer.Client
+	change    *peer.Client // by the settings before or after a change
 	internal  *peer.Server
 	learn     func(gateway.Record) error // set before anything runs
 	unlearn   func(gateway.ConnectionID)
@@ -34,7 +36,7 @@ type cluster struct {
 }
 
 func newCluster(log logrus.FieldLogger) *cluster {
-	c := &cluster{peers: peer.NewClient(), internal: peer.NewServer(), log: log}
+	c := &cluster{peers: peer.NewClient(), change: peer.NewClient(), internal: peer.NewServer(), log: log}
 	c.directory = directory.New(directory.Deps{
 		Carrier: carrier{c.peers}, Accept: c.accept, Changed: c.changed, Log: log,
 	})
@@ -55,6 +57,9 @@ func (c *cluster) apply(next planCluster) error {
 		return errors.Join(err, c.internal.Apply(was.peers), c.peers.Apply(was.peers))
 	}
 	c.applied = next
+	if !reflect.DeepEqual(was.peers, next.peers) {
+		return c.change.Apply(was.peers) // some may not have changed yet, or go back
+	}
 	return nil
 }
 

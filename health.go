@@ -92,6 +92,9 @@ func (a *app) checks(ctx context.Context, fault error) []api.Check {
 			Detail: "targets.require_ticket is false: any holder of cli_key may name any allowed VM",
 		})
 	}
+	if lost := a.agreement.Superseded(); lost != "" {
+		list = append(list, api.Check{Name: "settings", OK: true, Detail: lost})
+	}
 	a.mu.Lock()
 	minor := a.minor
 	a.mu.Unlock()

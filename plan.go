@@ -25,9 +25,11 @@ type plan struct {
 
 // newPlan derives the plan for node from valid settings. An invalid node is a
 // host that is not in internal_addrs: it serves the API alone.
-func newPlan(s settingsdb.Settings, node netip.Addr) plan {
+//
+// accepted are keys that other nodes may use beside cluster_key.
+func newPlan(s settingsdb.Settings, node netip.Addr, accepted ...string) plan {
 	return plan{
-		gateway: planGateway(s, node), balancer: planBalancer(s, node), cluster: planPeers(s, node),
+		gateway: planGateway(s, node), balancer: planBalancer(s, node), cluster: planPeers(s, node, accepted...),
 		statistics: planStatistics(s, node), api: planAPI(s, node),
 	}
 }

@@ -26,6 +26,7 @@ func planPeers(s settingsdb.Settings, node netip.Addr, accepted ...string) planC
 		return planCluster{directory: directory.Config{Node: node}}
 	}
 	key := s.ClusterKey.Reveal()
+	accepted = slices.DeleteFunc(accepted, func(k string) bool { return k == key })
 	return planCluster{
 		peers: peer.Config{Node: node, Nodes: nodes, Port: port(s.APIPort), Keys: append([]string{key}, accepted...)},
 		directory: directory.Config{

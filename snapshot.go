@@ -27,6 +27,11 @@ func (a *app) report(ctx context.Context) error {
 		a.wasReady = ready
 		revision := a.current.Number
 		a.mu.Unlock()
+		for _, m := range a.cluster.directory.Members() {
+			if m.Alive && !m.Self {
+				a.agreement.Saw(m.Node, m.Revision)
+			}
+		}
 		g := a.gateway.Health()
 		a.cluster.directory.SetStatus(directory.Status{
 			Role: roleNone, Revision: revision, Connections: g.Used, Draining: g.Draining, Ready: ready, Version: version,

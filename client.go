@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -53,16 +54,17 @@ func (f serverFlag) connect(ctx context.Context) (*client, error) {
 		c.key = s.APIKey.Reveal()
 	}
 	if c.base == "" {
-		c.base = apiURL(s)
+		c.base = apiURL(s, netip.Addr{})
 	}
 	return c, nil
 }
 
-// apiURL is where the node of the document serves its API, seen from its host.
-func apiURL(s settingsdb.Settings) string {
+// apiURL is where the node of the document serves its API, seen from its host:
+// wanted, or the one whose address is local.
+func apiURL(s settingsdb.Settings, wanted netip.Addr) string {
 	host := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	if local, err := localAddrs(); err == nil {
-		if own, err := ownNode(s, netip.Addr{}, local); err == nil {
+		if own, err := ownNode(s, wanted, local); err == nil {
 			host = own
 		}
 	}
@@ -103,31 +105,39 @@ func (e *apiError) Error() string {
 // An answer of another status than 2xx is an *apiError; out is filled all the
 // same when it has the shape.
 func (c *client) call(ctx context.Context, method, path string, body, out any) error {
+	_, err := c.callFor(ctx, method, path, body, out, nil)
+	return err
+}
+
+// callFor is call with more headers; it returns those of the answer.
+func (c *client) callFor(ctx context.Context, method, path string, body, out any, more http.Header) (http.Header, error) {
 	var payload io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		payload = bytes.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, payload)
 	if err != nil {
-		return fmt.Errorf("--server must be a URL such as http://10.0.0.1:8000: %w", err)
+		return nil, fmt.Errorf("--server must be a URL such as http://10.0.0.1:8000: %w", err)
 	}
+	maps.Copy(req.Header, more)
 	req.Header.Set("Authorization", "Bearer "+c.key)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	return c.answer(req, out)
-}
-
-func (c *client) answer(req *http.Request, out any) error {
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("is the node running? %w", err)
+		return nil, fmt.Errorf("is the node running? %w", err)
 	}
 	defer resp.Body.Close()
+	return resp.Header, understood(resp, out)
+}
+
+// understood decodes an answer into out.
+func understood(resp *http.Response, out any) error {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, answerMax))
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ type commandLine struct {
 	Status      statusCommand      `cmd:"" help:"Show how a running node does."`
 	Connections connectionsCommand `cmd:"" help:"List the connections of a running node."`
 	Disconnect  disconnectCommand  `cmd:"" help:"End connections of a running node."`
+	Join        joinCommand        `cmd:"" help:"Make this machine a node of a cluster."`
+	Leave       leaveCommand       `cmd:"" help:"Take this machine out of its cluster; it is a node alone then, with new keys."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 

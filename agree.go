@@ -270,7 +270,10 @@ func (p plan) listens() (list []listening) {
 	if p.gateway.Enabled && len(p.gateway.Service.Dispatchers) > 0 {
 		add("the service tunnel", p.gateway.Service.Listen)
 	}
-	return list
+	// Several nodes on one loopback share the virtual address.
+	return slices.DeleteFunc(list, func(l listening) bool {
+		return l.addr.Addr().IsLoopback() && l.addr.Addr() == p.balancer.Virtual
+	})
 }
 
 // checkFree tries the addresses of next that were not listened on before. What

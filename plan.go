@@ -161,7 +161,7 @@ func apiAddrs(s settingsdb.Settings, node netip.Addr) []netip.Addr {
 		return []netip.Addr{listen, node}
 	case err == nil:
 		return []netip.Addr{listen}
-	case node.IsLoopback() && len(s.InternalAddrs) > 1:
+	case node.IsLoopback() && (len(s.InternalAddrs) > 1 || s.VirtualAddr != ""):
 		return []netip.Addr{node}
 	default:
 		return []netip.Addr{netip.IPv6Unspecified()}

@@ -54,6 +54,7 @@ func TestAPIAddrs(t *testing.T) {
 	}{
 		{"alone on a loopback", []string{"127.0.0.1"}, "127.0.0.1", "", "", addrs("::")},
 		{"several on one loopback", []string{"127.0.0.1", "127.0.0.2"}, "127.0.0.2", "", "", addrs("127.0.0.2")},
+		{"one on a loopback that others may share", []string{"127.0.0.1"}, "127.0.0.1", "", "127.0.0.100", addrs("127.0.0.1")},
 		{"several on one loopback, listen_ip set", []string{"127.0.0.1", "127.0.0.2"}, "127.0.0.2", "127.0.0.9", "", addrs("127.0.0.9")},
 		{"in a cluster listen_ip is in addition", []string{"10.0.0.1", "10.0.0.2"}, "10.0.0.2", "10.5.5.5", "10.0.0.9", addrs("10.5.5.5", "10.0.0.2")},
 		{"in a cluster listen_ip is the node's own", []string{"10.0.0.1", "10.0.0.2"}, "10.0.0.2", "10.0.0.2", "10.0.0.9", addrs("10.0.0.2")},

@@ -125,7 +125,11 @@ func (b *Balancer) hear(now time.Time) {
 // tell logs a node's new state.
 func (b *Balancer) tell(node netip.Addr, is State, err error) {
 	log := b.deps.Log.WithField("node", node.String()).WithField("state", string(is))
-	if is == StateDown {
+	switch {
+	case is == StateDown && err == nil:
+		log.Warn("clients are no longer sent to this node: the other nodes do not hear it")
+		return
+	case is == StateDown:
 		log.WithError(err).Warn("clients are no longer sent to this node")
 		return
 	}

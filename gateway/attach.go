@@ -69,6 +69,9 @@ func (g *Gateway) takeToken(token Secret, client netip.Addr) (ch, victim *channe
 	defer g.mu.Unlock()
 	hash := token.hash()
 	gr := g.reg.tokens[hash]
+	if gr != nil && gr.remote {
+		g.server(gr, time.Now()) // if its node has died, this one may serve it
+	}
 	_, lapsed := g.reg.expired[hash]
 	switch {
 	case g.stopped:

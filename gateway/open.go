@@ -282,7 +282,11 @@ func (g *Gateway) GiveBack(_ context.Context, id ConnectionID, token Secret, cli
 
 // held finds a grant for its holder; a port grant answers its address only.
 func (g *Gateway) held(id ConnectionID, token Secret, client netip.Addr, now time.Time) (*grant, error) {
-	gr, err := g.reg.find(ConnectionID(strings.ToLower(string(id))), token, now)
+	id = ConnectionID(strings.ToLower(string(id)))
+	if gr := g.reg.others[id]; gr != nil && gr.owns(token) {
+		g.server(gr, now) // if its node has died, this one may serve it
+	}
+	gr, err := g.reg.find(id, token, now)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// describes is a grant for records, of a client in ModePort.
+func describes(change func(*grant)) *grant {
+	_, hash := newSecret()
+	g := &grant{
+		id: "0f8fad5b-d9cb-469f-a165-70867728950e", client: netip.MustParseAddr("203.0.113.7"), token: hash,
+		target: target{host: "10.1.2.3", port: 5901, addrs: []netip.AddrPort{netip.MustParseAddrPort("10.1.2.3:5901")}},
+		user:   "ada", verified: true, vmID: "vm-7", protocol: "vnc", mode: ModePort, port: 5937,
+		node: netip.MustParseAddr("10.0.0.2"), openedAt: noon, ttl: 30 * time.Second, limit: 2,
+		timeouts: Timeouts{Dial: time.Second, SessionMax: time.Hour},
+	}
+	change(g)
+	g.key = reopenKey{g.client, g.target.host, g.target.port, g.user, g.mode}
+	g.extend(noon)
+	return g
+}
+
+func TestRecordsTellAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`.{0,40}`)
+		g := describes(func(g *grant) {
+			g.user, g.vmID, g.verified = text.Draw(t, "user"), text.Draw(t, "vm"), rapid.Bool().Draw(t, "verified")
+			g.attached, g.limit = rapid.Bool().Draw(t, "attached"), rapid.IntRange(1, 64).Draw(t, "limit")
+			if rapid.Bool().Draw(t, "websocket") {
+				g.mode, g.port = ModeWebSocket, 0
+			}
+			if rapid.Bool().Draw(t, "for ever") {
+				g.ttl = 0
+			}
+		})
+		r := g.record(noon)
+		got, err := r.grant()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g.ttl > 0 && r.Expires != noon.Add(g.ttl+recordMargin) || g.ttl == 0 && !r.Expires.IsZero() {
+			t.Errorf("the record expires at %s", r.Expires)
+		}
+		got.expires, got.value = g.expires, nil
+		same := cmp.Options{
+			cmp.AllowUnexported(grant{}, target{}, reopenKey{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+			cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+		}
+		if diff := cmp.Diff(g, got, same); diff != "" {
+			t.Errorf("(-told +understood):\n%s", diff)
+		}
+	})
+}
+
+func TestRecordsThatMakeNoSense(t *testing.T) {
+	for name, change := range map[string]func(map[string]any){
+		"another version":      func(m map[string]any) { m["v"] = 2 },
+		"no owner":             func(m map[string]any) { delete(m, "owner") },
+		"a mapped client":      func(m map[string]any) { m["client"] = "::ffff:203.0.113.7" },
+		"a client with a zone": func(m map[string]any) { m["client"] = "fe80::1%eth0" },
+		"no port":              func(m map[string]any) { delete(m, "port") },
+		"a port without one":   func(m map[string]any) { m["mode"] = "websocket" },
+		"no such mode":         func(m map[string]any) { m["mode"] = "door" },
+		"a short token":        func(m map[string]any) { m["token"] = "YWJj" },
+		"nowhere to go":        func(m map[string]any) { m["vm_addrs"] = []string{} },
+		"no channel":           func(m map[string]any) { m["limit"] = 0 },
+		"a ttl before now":     func(m map[string]any) { m["ttl"] = -1 },
+		"a huge one":           func(m map[string]any) { m["user"] = strings.Repeat("x", recordMax) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var m map[string]any
+			r := describes(func(*grant) {}).record(noon)
+			if err := json.Unmarshal(r.Value, &m); err != nil {
+				t.Fatal(err)
+			}
+			change(m)
+			r.Value, _ = json.Marshal(m)
+			if g, err := r.grant(); err == nil {
+				t.Errorf("understood as %+v", g)
+			}
+		})
+	}
+}
+
+// Whatever a node is told, its tables stay consistent.
+func FuzzRecord(f *testing.F) {
+	f.Add("id", describes(func(*grant) {}).record(noon).Value)
+	f.Add("", []byte("{"))
+	f.Fuzz(func(t *testing.T, id string, value []byte) {
+		g, err := Record{ID: ConnectionID(id), Expires: noon.Add(time.Hour), Value: value}.grant()
+		if err != nil {
+			return
+		}
+		reg := newRegistry()
+		reg.learn(g, noon)
+		reg.learn(g, noon)
+		reg.unlearn(g)
+		if len(reg.others)+len(reg.tokens)+len(reg.slots)+len(reg.byKey)+len(reg.clients)+len(reg.inUse) > 0 {
+			t.Errorf("something is left of %+v", g)
+		}
+	})
+}

@@ -219,6 +219,17 @@ func (f *fleet) served(i int, g Grant) *net.TCPConn {
 	return c
 }
 
+// leave blocks every port of the range but these.
+func (r *rig) leave(ports ...uint16) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := r.Gateway.cfg.PortStart; p <= r.Gateway.cfg.PortStop; p++ {
+		if !slices.Contains(ports, p) {
+			r.reg.blocked[p] = time.Now().Add(time.Hour)
+		}
+	}
+}
+
 // owner is the one node that has the grant for its own; it waits for that.
 func (f *fleet) owner(id ConnectionID) (owner int) {
 	f.t.Helper()

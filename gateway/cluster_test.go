@@ -3,10 +3,10 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 )
 
 func TestGrantsAreServedAtEveryNode(t *testing.T) {
@@ -131,16 +131,12 @@ func TestAContestedPort(t *testing.T) {
 	f, vm, other := newFleet(t, 2), newEcho(t), newEcho(t)
 	f.divide(1)
 	older := f.node(0).granted("127.0.0.5", vm.addr)
-	var younger Grant
-	for younger.Port != older.Port { // each begins with ports of its own
-		younger = f.node(1).granted("127.0.0.5", other.addr)
-		if younger.Port > older.Port+1 {
-			t.Skip("the halves cannot be made to want the same port")
-		}
-		if younger.Port != older.Port {
-			f.node(1).reg.blocked[younger.Port] = time.Now().Add(time.Hour)
-		}
+	f.node(1).leave(older.Port)
+	younger := f.node(1).granted("127.0.0.5", other.addr)
+	if younger.Port != older.Port {
+		t.Fatalf("got port %d, want %d", younger.Port, older.Port)
 	}
+	clear(f.node(1).reg.blocked)
 	session := f.served(1, younger)
 	f.divide(-1)
 	says(t, session, "still")
@@ -165,13 +161,7 @@ func TestAPortThatOthersHold(t *testing.T) {
 	hidden := f.node(1).granted("127.0.0.5", vm.addr) // of which node 0 is not told
 	a := f.node(0)
 	a.Unlearn(hidden.ID)
-	a.mu.Lock()
-	for p := a.cfg.PortStart; p <= a.cfg.PortStop; p++ {
-		if p != hidden.Port && p != hidden.Port+7 {
-			a.reg.blocked[p] = time.Now().Add(time.Hour)
-		}
-	}
-	a.mu.Unlock()
+	a.leave(hidden.Port, hidden.Port+7)
 	g := a.granted("127.0.0.5", vm.addr)
 	if g.Port != hidden.Port+7 {
 		t.Errorf("got port %d, want %d: the other is taken elsewhere", g.Port, hidden.Port+7)
@@ -255,4 +245,19 @@ func TestHeldCountsByNode(t *testing.T) {
 			t.Errorf("node %d: got %v, want 1 and 2", i, got)
 		}
 	}
+}
+
+// A port that another program has at one node is no port for the cluster.
+func TestAPortThatAnotherProgramHolds(t *testing.T) {
+	f, vm := newFleet(t, 2), newEcho(t)
+	l, err := net.Listen("tcp", netip.AddrPortFrom(f.addrs[1], 21000).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	g := f.node(0).granted("127.0.0.5", vm.addr)
+	if g.Port == 21000 {
+		t.Error("the client got the port")
+	}
+	f.served(1, g)
 }

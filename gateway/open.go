@@ -199,6 +199,11 @@ func (g *Gateway) choice(not map[uint16]bool) choice {
 	return c
 }
 
+// taken tells whether a port could not be bound because it is another program's.
+func taken(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES)
+}
+
 // bindFor opens the port of gr, or else one of the choice.
 func (g *Gateway) bindFor(gr *grant, among choice, now time.Time) (err error) {
 	for err == nil {
@@ -209,7 +214,7 @@ func (g *Gateway) bindFor(gr *grant, among choice, now time.Time) (err error) {
 			return nil
 		case starved(err):
 			return outOfDescriptors()
-		case !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES):
+		case !taken(err):
 			return refuseFor(time.Second, ErrNoFreePort, fmt.Sprintf("port %d cannot be opened: %v", gr.port, err))
 		}
 		g.deps.Log.WithError(err).WithField("port", gr.port).Warn("a port of the range is taken by another program; trying the next")

@@ -12,7 +12,8 @@ import (
 
 // Learn takes in what another node tells of a grant, at first or again. When it
 // returns nil, the grant's client can come here, too. ErrSlotTaken means that
-// there is an older grant on the client's port; the record is kept for its token.
+// there is an older grant on the client's port, or another program on the port
+// here; the record is kept for its token.
 // It may be called before Apply and Run.
 func (g *Gateway) Learn(r Record) error {
 	if g.knows(r) {
@@ -29,6 +30,9 @@ func (g *Gateway) Learn(r Record) error {
 	denied, freed, err := g.learn(gr, now)
 	g.ports.revoke(freed...)
 	switch {
+	case taken(err):
+		g.deps.Log.WithError(err).WithField("port", gr.port).Warn("a port of the range is taken by another program; another node has to give its client another one")
+		return ErrSlotTaken
 	case err != nil:
 		return fmt.Errorf("port %d cannot be opened here: %w", gr.port, err)
 	case denied:

@@ -84,8 +84,10 @@ func (d *Directory) settle(i item, took int, missed []netip.Addr, err error) err
 		return err
 	}
 	for _, peer := range missed {
-		if l := d.links[peer]; l != nil {
+		if l := d.links[peer]; l != nil && !l.silent {
 			l.silent = true
+			go d.deps.Log.WithField("node", peer.String()). // not under the lock
+									Warn("a node does not acknowledge in time; it is not waited for until it answers")
 		}
 	}
 	if d.state.settle(i) == full {

@@ -2,6 +2,7 @@
 //
 //	go run ./tests/bench api     opens per second, start-up time, audit rows per second
 //	go run ./tests/bench relay   speed, latency and cost of relayed connections, beside HAProxy and nginx
+//	go run ./tests/bench cluster three nodes as one gateway, beside HAProxy in front of the same nodes
 //
 // It needs root, or user namespaces. BENCH_ROUNDS sets the rounds, 5 without
 // it, BENCH_CONGESTION the congestion control of all hosts, reno without it. What
@@ -11,7 +12,8 @@
 //
 // `bench limit ADDR:PORT` is the bare server that `bench api` compares with;
 // bench starts it itself. `bench load JOB` is a generator of package load, which
-// bench starts on the hosts of its networks.
+// bench starts on the hosts of its networks, and `bench sync` a part of cluster
+// that needs a process of its own.
 package main
 
 import (
@@ -40,12 +42,16 @@ func run() int {
 		err = benchAPI(ctx)
 	case "relay":
 		err = benchRelay(ctx)
+	case "cluster":
+		err = benchCluster(ctx)
+	case "sync":
+		err = benchSync(ctx)
 	case load.Command:
 		err = load.Main(os.Args[2:])
 	case "limit":
 		err = serveLimit(ctx, os.Args[2:])
 	default:
-		fmt.Fprintln(os.Stderr, "usage: bench api | relay")
+		fmt.Fprintln(os.Stderr, "usage: bench api | relay | cluster")
 		return 2
 	}
 	if err != nil {

@@ -111,7 +111,7 @@ func (b *relays) bulk1(ctx context.Context, c *contender) (map[string]float64, e
 }
 
 func (b *relays) bulk32(ctx context.Context, c *contender) (map[string]float64, error) {
-	used := &used{relay: c.run}
+	used := &used{relay: c.meter()}
 	r, err := load.Run(ctx, b.client, b.job(c, load.Bulk, bulkConns, bulkTime), used.marks())
 	got := map[string]float64{"relay.bulk32": r.Gigabits()}
 	if c.run != nil {
@@ -121,13 +121,21 @@ func (b *relays) bulk32(ctx context.Context, c *contender) (map[string]float64, 
 }
 
 func (b *relays) churn(ctx context.Context, c *contender) (map[string]float64, error) {
-	used := &used{relay: c.run}
+	used := &used{relay: c.meter()}
 	r, err := load.Run(ctx, b.client, b.job(c, load.Churn, churnConns, churnTime), used.marks())
 	got := map[string]float64{"relay.conn_per_s": r.PerSecond()}
 	if c.run != nil {
 		got["relay.cpu_per_conn"] = microseconds(used.cpu) / float64(r.Conns)
 	}
 	return got, first(err, used.err)
+}
+
+// meter is nil when there is no relay.
+func (c *contender) meter() meter {
+	if c.run == nil {
+		return nil
+	}
+	return c.run
 }
 
 func (b *relays) ping(ctx context.Context, c *contender) (map[string]float64, error) {

@@ -4,12 +4,18 @@ import (
 	"time"
 
 	"vdi-gateway/tests/bench/load"
-	"vdi-gateway/tests/bench/peer"
 )
+
+// meter tells what a relay, or several, have used.
+type meter interface {
+	CPU() (time.Duration, error)
+	Memory() (int64, error)
+	Descriptors() (int, error)
+}
 
 // used is the processor time of a relay within a generator's measured time.
 type used struct {
-	relay *peer.Relay // nil: there is none
+	relay meter // nil: there is none
 	cpu   time.Duration
 	err   error
 }
@@ -34,7 +40,7 @@ type holding struct {
 	descriptors int
 }
 
-func look(r *peer.Relay) (h holding, err error) {
+func look(r meter) (h holding, err error) {
 	if h.memory, err = r.Memory(); err != nil {
 		return h, err
 	}

@@ -294,7 +294,8 @@ func checkFree(next, was []listening) error {
 // tryListen tells whether an address is taken; that it is not on this host yet is
 // no fault.
 func tryListen(addr netip.AddrPort) error {
-	l, err := net.Listen("tcp", addr.String())
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", addr.String())
 	switch {
 	case err == nil:
 		return l.Close()

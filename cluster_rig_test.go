@@ -84,12 +84,6 @@ func (g *group) restart(tb testing.TB, i int) {
 	g.nodes[i].waitReady(tb)
 }
 
-// front is the gateway as clients see it, at the virtual address.
-func (g *group) front() *child { return &child{addr: g.virtual} }
-
-// frontPort is where the client API is at the virtual address.
-const frontPort = 8002
-
 // revisions are those of all nodes.
 func (g *group) revisions(tb testing.TB) (all []int64) {
 	tb.Helper()

@@ -209,9 +209,16 @@ func TestChangesDropNoSession(t *testing.T) {
 		sessions = append(sessions, g.nodes[i%3].openFrom(t, from, vm, nil).dial(t, from))
 	}
 	for i, document := range []keys{
-		{"disp_port": 4444}, {"limits": keys{"max_connections": 500, "open_per_client_per_s": 0}}, {"balance": keys{"algorithm": "roundrobin"}},
-		{"timeouts": keys{"keepalive_s": 11}}, {"api_port": testMoved}, {"port_range_stop": testLast + 50}, {"api_port": testAPIPort},
-		{"cluster_key": "another-cluster-key-0123456789"}, {"trusted_proxies": []string{"10.9.9.9"}}, {"stats_port": 18055},
+		{"disp_port": 4444},
+		{"limits": keys{"max_connections": 500, "open_per_client_per_s": 0}},
+		{"balance": keys{"algorithm": "roundrobin"}},
+		{"timeouts": keys{"keepalive_s": 11}},
+		{"api_port": testMoved},
+		{"port_range_stop": testLast + 50},
+		{"api_port": testAPIPort},
+		{"cluster_key": "another-cluster-key-0123456789"},
+		{"trusted_proxies": []string{"10.9.9.9"}},
+		{"stats_port": 18055},
 	} {
 		port := testAPIPort
 		if i > 4 && i < 7 {

@@ -57,7 +57,7 @@ func (c *joinCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer m.close()
+	defer func() { _ = m.close() }() // what was written is written
 	return c.join(ctx, m, f, next, own, number)
 }
 
@@ -161,7 +161,8 @@ func (c *joinCommand) addresses() (member, own netip.Addr, err error) {
 
 // towards is the address of this machine that traffic to another one has.
 func towards(member netip.Addr, port uint16) (netip.Addr, error) {
-	conn, err := net.Dial("udp", net.JoinHostPort(member.String(), strconv.Itoa(int(port)))) // sends nothing
+	var d net.Dialer
+	conn, err := d.DialContext(context.Background(), "udp", net.JoinHostPort(member.String(), strconv.Itoa(int(port)))) // sends nothing
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("there is no way to %s: %w", member, err)
 	}

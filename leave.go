@@ -27,7 +27,7 @@ func (c *leaveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer m.close()
+	defer func() { _ = m.close() }() // what was written is written
 	local, err := localAddrs()
 	if err != nil {
 		return err

@@ -26,13 +26,9 @@ const (
 	askEvery = 5 * time.Second
 )
 
-var (
-	// ErrBusy: another change is under way on a node, or a node is not yet where
-	// the others are.
-	ErrBusy = errors.New("another change is under way")
-	// ErrStopped: nothing is changed any more.
-	ErrStopped = errors.New("the node is stopping")
-)
+// ErrBusy is what a change is refused with while another one is under way on a
+// node, or waits to be confirmed, or a node is not yet where the others are.
+var ErrBusy = errors.New("another change is under way")
 
 // Rejected says which node cannot do a change, and why.
 type Rejected struct {

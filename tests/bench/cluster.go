@@ -20,9 +20,9 @@ import (
 const (
 	clusterNodes = 3
 	// users have an address and a tunnel each, of so many channels.
-	users          = 64
-	channelsEach   = 64
-	clusterIdle    = 4000
+	users        = 64
+	channelsEach = 64
+	clusterIdle  = 4000
 	// clusterClients open tunnels, as many as keep the nodes busy without long
 	// queues on two processors.
 	clusterClients = 12

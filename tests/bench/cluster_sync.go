@@ -49,7 +49,8 @@ func startMember(ctx context.Context, own netip.Addr, all []netip.Addr) (*member
 	if err := first(m.peers.Apply(cfg), server.Apply(cfg)); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", netip.AddrPortFrom(own, syncPort).String())
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", netip.AddrPortFrom(own, syncPort).String())
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func benchSync(ctx context.Context) error {
 		time.Sleep(time.Millisecond)
 	}
 	took := time.Since(began)
-	bare, err := bareCopy(size)
+	bare, err := bareCopy(ctx, size)
 	fmt.Printf("%.4f %.4f %.0f\n", took.Seconds(), bare.Seconds(), perRecord)
 	return err
 }
@@ -122,8 +123,9 @@ func heap() int64 {
 }
 
 // bareCopy is the time in which so many bytes go over one connection.
-func bareCopy(size int) (time.Duration, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func bareCopy(ctx context.Context, size int) (time.Duration, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
@@ -135,7 +137,8 @@ func bareCopy(size int) (time.Duration, error) {
 			_ = c.Close()
 		}
 	}()
-	c, err := net.Dial("tcp", l.Addr().String())
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", l.Addr().String())
 	if err != nil {
 		return 0, err
 	}

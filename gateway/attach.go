@@ -109,7 +109,7 @@ func (g *Gateway) takeTicket(ctx context.Context, ticket Secret, client netip.Ad
 	if err := g.disabled(); err != nil {
 		return nil, nil, nil, err
 	}
-	answer, returnTicket, err := g.redeem(ctx, OpenRequest{Client: client, Mode: ModeWebSocket, Ticket: ticket})
+	answer, returnTicket, err := g.redeem(ctx, OpenRequest{Client: client, Mode: ModeWebSocket, Ticket: ticket, here: true})
 	if errors.Is(err, ErrTicketUnknown) {
 		return nil, nil, nil, refuse(ErrTokenUnknown, "the token is not known here")
 	}

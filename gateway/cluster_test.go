@@ -261,3 +261,13 @@ func TestAPortThatAnotherProgramHolds(t *testing.T) {
 	}
 	f.served(1, g)
 }
+
+// A ticket is attached where its holder comes, although he has a tunnel elsewhere.
+func TestATicketIsAttachedWhereItComes(t *testing.T) {
+	f, vm := newFleet(t, 2), newEcho(t)
+	for i := range f.addrs {
+		ticket := f.node(i).ticket(vm.addr, func(q *TicketRequest) { q.User = "ada" })
+		v := f.node(i).attach(ticket, "127.0.0.9")
+		says(t, v, "hello")
+	}
+}

@@ -102,7 +102,7 @@ type Reopening struct {
 func (g *Gateway) reopenElsewhere(ctx context.Context, key reopenKey, r OpenRequest, t TicketRequest) (Grant, error) {
 	var node netip.Addr
 	g.mu.Lock()
-	if gr := g.reg.byKey[key]; key.user != "" && gr != nil && gr.remote {
+	if gr := g.reg.byKey[key]; key.user != "" && gr != nil && gr.remote && !r.here {
 		node = g.server(gr, time.Now())
 	}
 	g.mu.Unlock()

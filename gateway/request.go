@@ -61,6 +61,8 @@ type OpenRequest struct {
 	Mode     Mode          // "" is ModePort
 	Probe    bool          // dial the VM before answering
 	Ticket   Secret        // overrides all that names the VM, the user and limits
+
+	here bool // it is used on this node at once: no grant of another one will do
 }
 
 // Grant is the answer to an OpenRequest.

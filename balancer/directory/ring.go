@@ -119,6 +119,9 @@ func (r *ring) run(ctx context.Context, changed func()) {
 			_ = list.UpdateNode(time.Millisecond) // says that it has not waited for the peers
 		case <-ticker.C:
 			r.join(list, &joining)
+			// A status is gossiped a few times and then no more: one that got
+			// lost would be missed until the next exchange of everything.
+			_ = list.UpdateNode(time.Millisecond) // as above
 		}
 	}
 	if err := list.Leave(leaveTime); err != nil {

@@ -6,9 +6,11 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -17,10 +19,11 @@ import (
 )
 
 const (
-	patience = 20 * time.Second // for what takes milliseconds
-	atOnce   = 3 * time.Second  // for what has to be quick
-	frontAPI = 8002
-	echoPort = 7000
+	patience  = 20 * time.Second // for what takes milliseconds
+	atOnce    = 3 * time.Second  // for what has to be quick
+	frontAPI  = 8002
+	statsPort = 8003
+	echoPort  = 7000
 )
 
 // rig is a cluster behind a virtual address, its clients and a VM.
@@ -50,7 +53,26 @@ func newRig(t *testing.T, n int, over node.Settings) *rig {
 	}
 	r.hold(t, 0)
 	r.together(t)
+	eventually(t, "clients of the virtual address are sent to all nodes", func() bool { return r.up(t) == n })
 	return r
+}
+
+// up is how many nodes the holder of the virtual address sends clients to.
+func (r *rig) up(t *testing.T) int {
+	t.Helper()
+	holder := r.hosts[r.holder]
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DialContext: holder.DialContext, DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + netip.AddrPortFrom(holder.Addr(), statsPort).String() + "/metrics")
+	if err != nil {
+		t.Log(err)
+		return 0
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Log(err)
+	}
+	return len(regexp.MustCompile(`(?m)^vdigateway_backend_up\{front="api",.* 1$`).FindAll(text, -1))
 }
 
 // addNode adds the host of a node and writes its settings.

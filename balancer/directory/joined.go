@@ -1,16 +1,20 @@
 package directory
 
-// Joined tells whether every living peer has told this node all it knew. Without
-// a living peer it is true only when there is none at all: others may still
-// answer.
+// Joined tells whether every living peer has told this node all it knew, or knew
+// nothing more than this node does. Without a living peer it is true only when
+// there is none at all: others may still answer.
 func (d *Directory) Joined() bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
+	held := map[originID]uint64{}
+	for _, m := range d.state.vector() {
+		held[m.originID] = m.seq
+	}
 	joined := len(d.links) == 0
 	for _, l := range d.links {
 		switch {
 		case !l.alive:
-		case !l.told && !l.knowsNothing():
+		case !l.told && !l.knowsNoMore(held):
 			return false
 		default:
 			joined = true
@@ -19,10 +23,11 @@ func (d *Directory) Joined() bool {
 	return joined
 }
 
-// knowsNothing tells whether the peer has answered, and has no record to tell of.
-func (l *link) knowsNothing() bool {
-	for _, seq := range l.vector {
-		if seq > 0 {
+// knowsNoMore tells whether the peer has answered, and held covers what it has. It
+// does not send what another one has sent already.
+func (l *link) knowsNoMore(held map[originID]uint64) bool {
+	for origin, seq := range l.vector {
+		if held[origin] < seq {
 			return false
 		}
 	}

@@ -5,10 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"slices"
-	"syscall"
 	"time"
 
 	"vdi-gateway/api/peer"
@@ -101,43 +98,6 @@ func (a *app) understand(key string, next plan) error {
 		return err
 	}
 	return a.cluster.change.Apply(next.cluster.peers)
-}
-
-// acceptedKey is a cluster_key that is understood beside the one in force.
-type acceptedKey struct {
-	key   string
-	until time.Time
-}
-
-// keep has a key understood for a while; a.mu is held.
-func (a *app) keep(key string) {
-	a.accepted = slices.DeleteFunc(a.accepted, func(k acceptedKey) bool { return k.key == key })
-	a.accepted = append(a.accepted, acceptedKey{key, time.Now().Add(formerKeyTime)})
-}
-
-// keys are those kept; a.mu is held.
-func (a *app) keys() []string {
-	var keys []string
-	for _, k := range a.accepted {
-		keys = append(keys, k.key)
-	}
-	return keys
-}
-
-// dropKeys ends the time of kept keys.
-func (a *app) dropKeys(now time.Time) {
-	a.mu.Lock()
-	before := len(a.accepted)
-	a.accepted = slices.DeleteFunc(a.accepted, func(k acceptedKey) bool { return now.After(k.until) })
-	changed := len(a.accepted) != before && !a.trying
-	a.mu.Unlock()
-	if !changed || !a.changing.TryLock() {
-		return
-	}
-	defer a.changing.Unlock()
-	if err := a.cluster.apply(a.plan().cluster); err != nil {
-		a.log.WithError(err).Warn("a former cluster_key is still understood")
-	}
 }
 
 // Apply stores a revision and tries it.
@@ -247,60 +207,4 @@ func (f fellows) Call(ctx context.Context, to netip.Addr, message []byte) ([]byt
 		}
 	}
 	return got, err
-}
-
-// listening is where a plan listens as long as it holds; ports of the range are
-// bound when they are needed.
-type listening struct {
-	addr netip.AddrPort
-	what string
-}
-
-func (p plan) listens() (list []listening) {
-	add := func(what string, addrs ...netip.AddrPort) {
-		for _, a := range addrs {
-			list = append(list, listening{a, what})
-		}
-	}
-	add("the API", p.api.Listen...)
-	add("statistics", p.statistics.Listen...)
-	if d := p.cluster.directory; len(d.Peers) > 0 {
-		add("the other nodes", netip.AddrPortFrom(d.Node, d.Port))
-	}
-	if p.gateway.Enabled && len(p.gateway.Service.Dispatchers) > 0 {
-		add("the service tunnel", p.gateway.Service.Listen)
-	}
-	// Several nodes on one loopback share the virtual address.
-	return slices.DeleteFunc(list, func(l listening) bool {
-		return l.addr.Addr().IsLoopback() && l.addr.Addr() == p.balancer.Virtual
-	})
-}
-
-// checkFree tries the addresses of next that were not listened on before. What
-// this process holds itself under another name is its own affair.
-func checkFree(next, was []listening) error {
-	for _, l := range next {
-		taken := func(o listening) bool { return o.addr.Port() == l.addr.Port() }
-		if slices.ContainsFunc(was, taken) || l.addr.Port() == 0 {
-			continue
-		}
-		if err := tryListen(l.addr); err != nil {
-			return fmt.Errorf("port %d for %s: %w", l.addr.Port(), l.what, err)
-		}
-	}
-	return nil
-}
-
-// tryListen tells whether an address is taken; that it is not on this host yet is
-// no fault.
-func tryListen(addr netip.AddrPort) error {
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", addr.String())
-	switch {
-	case err == nil:
-		return l.Close()
-	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, syscall.EACCES):
-		return err
-	}
-	return nil
 }

@@ -77,7 +77,7 @@ func TestRefusals(t *testing.T) {
 		{"old", "POST", path, nodeA, sealed(mine, func(r *request) { r.at = r.at.Add(-MaxSkew - time.Second) }), 401, "untimely"},
 		{"of the future", "POST", path, nodeA, sealed(mine, func(r *request) { r.at = r.at.Add(2 * MaxSkew) }), 401, "untimely"},
 		{"for a former life", "POST", path, nodeA, sealed(mine, func(r *request) { r.instance[0]++ }), 200, "outdated"},
-		{"too large", "POST", path, nodeA, make([]byte, 2*MaxRequest), 401, "too_large"},
+		{"too large", "POST", path, nodeA, make([]byte, MaxRequest+64<<10), 401, "too_large"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := b.server.Stats()

@@ -3,9 +3,11 @@ package peer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -27,6 +29,9 @@ func (s poster) post(method, path string, body []byte) int {
 		s.t.Fatal(err)
 	}
 	resp, err := transport.RoundTrip(r)
+	if errors.Is(err, syscall.ECONNRESET) && len(body) > MaxRequest {
+		return http.StatusUnauthorized // the answer came before all was sent, and got lost
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}

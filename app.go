@@ -18,6 +18,7 @@ import (
 	"vdi-gateway/gateway/relay"
 	"vdi-gateway/settingsdb"
 	"vdi-gateway/settingsdb/agreement"
+	"vdi-gateway/vrrp"
 )
 
 const (
@@ -49,6 +50,7 @@ type app struct {
 	engine     *relay.Engine
 	gateway    *gateway.Gateway
 	balancer   *balancer.Balancer
+	vrrp       *vrrp.VRRP
 	statistics *statistics.Server
 	api        *api.Server
 	log        logrus.FieldLogger
@@ -89,8 +91,9 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 		Listen: frontDoors(a.engine), Header: frontHeader, Members: a.cluster.frontMembers,
 		Sticky: sticky{a.cluster.directory}, Held: a.gateway.Held, Log: log,
 	})
+	a.vrrp = vrrp.New(vrrp.Deps{Guard: guardCommandLine(), Log: log})
 	a.api = api.New(api.Deps{
-		Gateway: a.gateway, Settings: a, Health: a.health, Ready: a.ready, Drain: a.drain,
+		Gateway: a.gateway, Settings: a, Health: a.health, Ready: a.ready, Drain: a.drain, Failover: a.failover,
 		Internal: a.cluster.internal, Cluster: wide{a}, Elsewhere: a.gateway.Elsewhere,
 		Opened: a.opened, Version: version, Log: log,
 	})
@@ -121,17 +124,25 @@ func (a *app) run(ctx context.Context) error {
 	return errors.Join(err, figures.stop(), peers.stop(), loops.stop(), front.stop(), audit.stop())
 }
 
-// serve runs the parts that bring clients to their VMs until ctx is done.
-func (a *app) serve(ctx context.Context) {
+// serve runs the parts that bring clients to their VMs until ctx is done. The virtual
+// address goes first: another node has it when sessions end here.
+func (a *app) serve(stop context.Context) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(stop))
+	defer cancel()
 	var parts errgroup.Group
 	for _, run := range []func(context.Context) error{a.gateway.Run, a.tend, a.report, a.agreement.Run} {
 		parts.Go(func() error { return run(ctx) })
 	}
-	a.join(ctx)
+	a.join(stop)
 	parts.Go(func() error { return a.balancer.Run(ctx) }) // it would find its own node starting
+	election := start(nil, a.vrrp.Run)
 	a.announce()
-	<-ctx.Done()
+	<-stop.Done()
+	if err := election.stop(); err != nil {
+		a.log.WithError(err).Error("the virtual address is not moved by this node")
+	}
 	a.log.Info("stopping: ending all sessions")
+	cancel()
 	_ = parts.Wait() // none of them fails
 }
 

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"vdi-gateway/api"
 	"vdi-gateway/gateway"
-	"vdi-gateway/settingsdb"
 )
 
 // health says how the node does; see api-v3's health.
@@ -19,18 +17,20 @@ func (a *app) health(ctx context.Context) api.Health {
 	a.mu.Unlock()
 	g := a.gateway.Health()
 	s := rev.Settings
+	v := a.vrrp.Status()
 	h := api.Health{
 		Node: nodeName(s, node), Version: version, UptimeS: int64(time.Since(a.started).Seconds()),
-		Role: roleNone, SettingsRevision: rev.Number,
+		Role: string(v.Role), SettingsRevision: rev.Number,
 		Capacity: api.Capacity{Max: g.Max, Used: g.Used, FreePorts: g.FreePorts},
 	}
-	h.VirtualAddr = a.virtualAddr(s)
+	h.VirtualAddr = virtualAddr(s.VirtualAddr, v)
 	h.Cluster = a.members(h)
 	for _, d := range g.Dispatchers {
 		h.Dispatchers = append(h.Dispatchers, api.Dispatcher{Addr: d.Addr, OK: d.OK})
 	}
 	h.Checks = append(a.checks(ctx, fault), clusterChecks(h)...)
-	h.Status = status(serving, s.IsEnabled, h.Checks, g, s.VirtualAddr != "")
+	h.Checks = append(h.Checks, addressChecks(s.VirtualAddr, v)...)
+	h.Status = status(serving, s.IsEnabled, h.Checks, g)
 	return h
 }
 
@@ -46,16 +46,6 @@ func (a *app) members(h api.Health) []api.Member {
 		list = append(list, line)
 	}
 	return list
-}
-
-// virtualAddr tells whether this host has the virtual address.
-func (a *app) virtualAddr(s settingsdb.Settings) api.VirtualAddr {
-	v := virtualOf(s)
-	if !v.IsValid() {
-		return api.VirtualAddr{}
-	}
-	local, err := localAddrs()
-	return api.VirtualAddr{Addr: s.VirtualAddr, Held: err == nil && slices.Contains(local, v)}
 }
 
 // checkMembers tells which nodes are missing, or have other settings.
@@ -78,6 +68,9 @@ const (
 	checkTunnel = "tunnel"
 	checkAudit  = "audit"
 )
+
+// serves tells whether a node that fails the check serves nobody.
+func serves(check string) bool { return check == checkSetup || check == checkTunnel }
 
 func (a *app) checks(ctx context.Context, fault error) []api.Check {
 	list := []api.Check{check(checkSetup, fault, "the parts run as the settings say")}
@@ -110,9 +103,6 @@ func clusterChecks(h api.Health) []api.Check {
 	if len(h.Cluster) > 1 {
 		list = append(list, check("cluster", checkMembers(h.Cluster, h.SettingsRevision), "all nodes are alive and have the same settings"))
 	}
-	if h.VirtualAddr.Addr != "" {
-		list = append(list, api.Check{Name: "virtual_addr", Detail: "this version does not hold the virtual address itself"})
-	}
 	return list
 }
 
@@ -130,12 +120,12 @@ func check(name string, err error, fine string) api.Check {
 
 // status sums the checks up. A node that serves, but less well than it should,
 // is degraded.
-func status(serving, enabled bool, checks []api.Check, g gateway.Health, virtual bool) string {
-	degraded := virtual
+func status(serving, enabled bool, checks []api.Check, g gateway.Health) string {
+	degraded := false
 	for _, c := range checks {
 		switch {
 		case c.OK:
-		case c.Name == checkSetup, c.Name == checkTunnel:
+		case serves(c.Name):
 			return "fail"
 		default:
 			degraded = true
@@ -161,10 +151,22 @@ func status(serving, enabled bool, checks []api.Check, g gateway.Health, virtual
 // ready tells whether the node serves, for probes that are open to all. The
 // check through a tunnel is made at most once a second, however often they ask.
 func (a *app) ready() bool {
-	switch a.health(context.Background()).Status {
+	ready, _ := a.fit(context.Background())
+	return ready
+}
+
+// fit tells whether the node serves, and why not.
+func (a *app) fit(ctx context.Context) (bool, string) {
+	h := a.health(ctx)
+	switch h.Status {
 	case "ok", "degraded", "draining":
-		return true
-	default:
-		return false
+		return true, ""
+	case "fail":
+		for _, c := range h.Checks {
+			if !c.OK && serves(c.Name) {
+				return false, c.Name + ": " + c.Detail
+			}
+		}
 	}
+	return false, "this node is " + h.Status
 }

@@ -27,8 +27,11 @@ type commandLine struct {
 	Status      statusCommand      `cmd:"" help:"Show how a running node does."`
 	Connections connectionsCommand `cmd:"" help:"List the connections of a running node."`
 	Disconnect  disconnectCommand  `cmd:"" help:"End connections of a running node."`
+	Failover    failoverCommand    `cmd:"" help:"Have the node that holds the virtual address hand it over to another one."`
 	Join        joinCommand        `cmd:"" help:"Make this machine a node of a cluster."`
 	Leave       leaveCommand       `cmd:"" help:"Take this machine out of its cluster; it is a node alone then, with new keys."`
+	Release     releaseCommand     `cmd:"" help:"Remove the virtual address from this host; for the systemd unit, after the node has ended."`
+	Guard       guardCommand       `cmd:"" hidden:"" help:"Guard the virtual address of the process that started this one."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 

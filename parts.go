@@ -23,6 +23,7 @@ func (a *app) steps() []step {
 		{apply: func(p plan) error { return a.cluster.apply(p.cluster) }},
 		{apply: func(p plan) error { return a.statistics.Apply(p.statistics) }, minor: true},
 		{apply: func(p plan) error { return a.balancer.Apply(p.balancer) }},
+		{apply: func(p plan) error { return a.vrrp.Apply(p.vrrp) }},
 		{apply: func(p plan) error { return a.gateway.Apply(p.gateway) }},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"vdi-gateway/balancer"
 	"vdi-gateway/gateway"
 	"vdi-gateway/settingsdb"
+	"vdi-gateway/vrrp"
 )
 
 // plan is the wanted state of every part, derived from the settings for one
@@ -20,6 +21,7 @@ type plan struct {
 	balancer   balancer.Config
 	cluster    planCluster
 	statistics statistics.Config
+	vrrp       vrrp.Config
 	api        api.Config
 }
 
@@ -30,7 +32,7 @@ type plan struct {
 func newPlan(s settingsdb.Settings, node netip.Addr, accepted ...string) plan {
 	return plan{
 		gateway: planGateway(s, node), balancer: planBalancer(s, node), cluster: planPeers(s, node, accepted...),
-		statistics: planStatistics(s, node), api: planAPI(s, node),
+		statistics: planStatistics(s, node), vrrp: planVRRP(s, node), api: planAPI(s, node),
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"vdi-gateway/balancer"
 	"vdi-gateway/balancer/directory"
 	"vdi-gateway/settingsdb"
+	"vdi-gateway/vrrp"
 )
 
 // planCluster is who the nodes are and what they say to each other with.
@@ -71,6 +73,37 @@ func planStatistics(s settingsdb.Settings, node netip.Addr) statistics.Config {
 		c.Listen, c.Freebind = append(c.Listen, netip.AddrPortFrom(v, port(s.StatsPort))), true
 	}
 	return c
+}
+
+// planVRRP has this node compete for the virtual address. On one loopback all nodes
+// have it.
+func planVRRP(s settingsdb.Settings, node netip.Addr) vrrp.Config {
+	v := virtualOf(s)
+	if !s.IsEnabled || !node.IsValid() || !v.IsValid() || v.IsLoopback() {
+		return vrrp.Config{}
+	}
+	own := s.Node(node)
+	c := vrrp.Config{
+		Addrs:     []netip.Prefix{netip.PrefixFrom(v, s.VirtualPrefixLen)},
+		Interface: cmp.Or(own.Interface, s.Interface), Node: node,
+		Version: uint8(s.VRRP.Version), VRID: vrrp.VRID(s.VRRP.RouterID), //nolint:gosec // Validate keeps them small
+		Priority: priorityOf(s, node), Interval: time.Duration(s.VRRP.AdvertMS) * time.Millisecond,
+		Preempt: s.VRRP.Preempt, PreemptDelay: time.Duration(s.VRRP.PreemptDelayS) * time.Second,
+		Checksum: vrrp.Checksum(s.VRRP.Checksum),
+	}
+	if s.VRRP.Mode == "unicast" {
+		c.Peers = slices.DeleteFunc(nodesOf(s), func(a netip.Addr) bool { return a == node || a.Is6() != v.Is6() })
+	}
+	return c
+}
+
+// priorityOf is the node's own, or by its place in the document: the first node is
+// preferred.
+func priorityOf(s settingsdb.Settings, node netip.Addr) uint8 {
+	if p := s.Node(node).Priority; p != 0 {
+		return uint8(p) //nolint:gosec // Validate keeps it within 0..254
+	}
+	return uint8(254 - 10*slices.Index(nodesOf(s), node)) //nolint:gosec // there are 16 nodes at most
 }
 
 // nodesOf are the addresses of all nodes, in the order of the document.

@@ -14,15 +14,13 @@ import (
 // reportEvery is how often this node tells the others how it does.
 const reportEvery = 250 * time.Millisecond
 
-// roleNone is the role of a node without VRRP.
-const roleNone = "none"
-
 // report tells the other nodes how this one does until ctx is done.
 func (a *app) report(ctx context.Context) error {
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
 	for {
-		ready := a.ready()
+		ready, why := a.fit(ctx)
+		a.vrrp.SetReady(ready && a.balancer.Ready(), why)
 		a.mu.Lock()
 		a.wasReady = ready
 		revision := a.current.Number
@@ -34,7 +32,7 @@ func (a *app) report(ctx context.Context) error {
 		}
 		g := a.gateway.Health()
 		a.cluster.directory.SetStatus(directory.Status{
-			Role: roleNone, Revision: revision, Connections: g.Used, Draining: g.Draining, Ready: ready, Version: version,
+			Role: string(a.vrrp.Status().Role), Revision: revision, Connections: g.Used, Draining: g.Draining, Ready: ready, Version: version,
 		})
 		select {
 		case <-ctx.Done():
@@ -60,7 +58,7 @@ func (a *app) snapshot() statistics.Snapshot {
 	a.mu.Unlock()
 	h, g, r := a.gateway.Health(), a.gateway.Stats(), a.engine.Figures()
 	s := statistics.Snapshot{
-		Node: node, Role: roleNone, Ready: ready, Draining: h.Draining, Revision: rev.Number,
+		Node: node, Role: string(a.vrrp.Status().Role), Ready: ready, Draining: h.Draining, Revision: rev.Number,
 		Sessions: g.Sessions, Grants: g.Grants, Channels: g.Channels, Forwarded: g.Forwarded,
 		MaxConnections: h.Max, FreePorts: h.FreePorts, BytesUp: g.BytesUp, BytesDown: g.BytesDown,
 		Dispatchers: dispatcherLine(h.Dispatchers),

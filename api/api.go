@@ -50,9 +50,12 @@ type Deps struct {
 	Ready func() bool
 	// Drain turns draining of a node on or off; "" is this node. Another
 	// node than those known is ErrNoSuchNode.
-	Drain   func(ctx context.Context, node string, on bool) error
-	Version string // shown beside the title of the Swagger UI
-	Log     logrus.FieldLogger
+	Drain func(ctx context.Context, node string, on bool) error
+	// Failover has the node with the virtual address hand it over, and names
+	// it. ErrNobodyActive, ErrNoSuccessor: nothing has changed.
+	Failover func(ctx context.Context) (string, error)
+	Version  string // shown beside the title of the Swagger UI
+	Log      logrus.FieldLogger
 
 	// Internal serves what nodes ask of each other, below /internal/. It sees
 	// the addresses of the wire and checks by itself who asks. nil: nobody.
@@ -130,6 +133,7 @@ func (s *Server) operations() []operation {
 		{http.MethodGet, "/v3/health/", dispatcher, true, s.health},
 		{http.MethodPost, "/v3/tickets/", dispatcher, false, s.makeTicket},
 		{http.MethodPost, "/v3/drain/", dispatcher, true, s.drain},
+		{http.MethodPost, "/v3/failover/", dispatcher, true, s.failover},
 
 		{http.MethodGet, "/livez", anyone, false, s.live},
 		{http.MethodGet, "/readyz", anyone, false, s.ready},

@@ -34,12 +34,14 @@ const (
 	codeInternal         = "INTERNAL"
 )
 
-// What Settings and Drain can refuse a request with.
+// What Settings, Drain and Failover can refuse a request with.
 var (
 	ErrRevisionMismatch = errors.New("the settings have another revision than If-Match names; read them again")
 	ErrChangeInProgress = errors.New("another change is under way, or waits to be confirmed")
 	ErrNothingToConfirm = errors.New("no change waits to be confirmed")
 	ErrNoSuchNode       = errors.New("there is no such node")
+	ErrNobodyActive     = errors.New("no node that this one hears of has the virtual address")
+	ErrNoSuccessor      = errors.New("no other node took over, so the virtual address stays where it is")
 )
 
 // NodeRejected says which node could not apply a change, and why.
@@ -106,6 +108,8 @@ var sentinels = []struct {
 	{ErrChangeInProgress, http.StatusConflict, "CHANGE_IN_PROGRESS"},
 	{ErrNothingToConfirm, http.StatusNotFound, codeNotFound},
 	{ErrNoSuchNode, http.StatusNotFound, codeNotFound},
+	{ErrNobodyActive, http.StatusConflict, "NOT_ACTIVE"},
+	{ErrNoSuccessor, http.StatusConflict, "NO_SUCCESSOR"},
 	{settingsdb.ErrDiskFull, http.StatusInternalServerError, codeInternal},
 	{settingsdb.ErrReadOnly, http.StatusInternalServerError, codeInternal},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, codeOverloaded},

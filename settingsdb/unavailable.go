@@ -1,9 +1,7 @@
 package settingsdb
 
 import (
-	"maps"
 	"reflect"
-	"slices"
 )
 
 // unavailable is a feature that the document can ask for and this version does
@@ -18,11 +16,6 @@ type unavailable struct {
 func notBuiltYet() []unavailable {
 	return []unavailable{
 		{"TLS", differs("ssl", func(s Settings) any { return s.SSL })},
-		{"the choice of an interface", differs("interface", func(s Settings) any { return s.Interface })},
-		{"the choice of an interface", nodes("interface", func(n NodeSettings) any { return n.Interface })},
-		{"the VRRP priority", nodes("priority", func(n NodeSettings) any { return n.Priority })},
-		{"a prefix length other than that of a single address", shortPrefix},
-		{"VRRP", differs("vrrp", func(s Settings) any { return s.VRRP })},
 		{"the access list", differs("access", func(s Settings) any { return s.Access })},
 		{"TLS", differs("tls", func(s Settings) any { return s.TLS })},
 		{"the kernel data path", kernelForwarding},
@@ -61,26 +54,6 @@ func differing(path string, have, want reflect.Value) []string {
 		paths = append(paths, differing(path+"."+name, have.Field(i), want.Field(i))...)
 	}
 	return paths
-}
-
-// nodes finds the entries of nodes in which a member is set.
-func nodes(member string, part func(NodeSettings) any) func(Settings) []string {
-	return func(s Settings) []string {
-		var paths []string
-		for _, key := range slices.Sorted(maps.Keys(s.Nodes)) {
-			if part(s.Nodes[key]) != part(NodeSettings{}) {
-				paths = append(paths, join("nodes", key)+"."+member)
-			}
-		}
-		return paths
-	}
-}
-
-func shortPrefix(s Settings) []string {
-	if s.VirtualPrefixLen == fullPrefixLen(s.VirtualAddr) {
-		return nil
-	}
-	return []string{"virtual_prefix_len"}
 }
 
 func kernelForwarding(s Settings) []string {

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"vdi-gateway/api"
+	"vdi-gateway/vrrp"
+)
+
+// yieldTime bounds a hand-over of the virtual address.
+const yieldTime = 3 * time.Second
+
+// virtualAddr is the virtual address as health shows it.
+func virtualAddr(addr string, s vrrp.Status) api.VirtualAddr {
+	v := api.VirtualAddr{Addr: addr, Held: s.Held}
+	if s.Role == vrrp.RoleNone {
+		v.Held = here(addr)
+	} else if s.Counters.Became[vrrp.RoleActive] > 0 {
+		v.Since = &s.Since
+	}
+	return v
+}
+
+// addressChecks tell why this node has the virtual address or not, and who disturbs.
+func addressChecks(addr string, s vrrp.Status) []api.Check {
+	if s.Role == vrrp.RoleNone {
+		return nil
+	}
+	list := []api.Check{{Name: "vrrp", OK: s.Role != vrrp.RoleFault, Detail: roleText(s)}}
+	if s.Role != vrrp.RoleActive && here(addr) {
+		list = append(list, api.Check{Name: "virtual_addr", Detail: addr + " is on this host although this node is not active: remove whatever put it there"})
+	}
+	if len(s.Strangers) > 0 {
+		list = append(list, api.Check{Name: "router_id", Detail: strangersText(s.Strangers)})
+	}
+	return list
+}
+
+// here tells whether this host has an address.
+func here(addr string) bool {
+	a, err := netip.ParseAddr(addr)
+	if err != nil {
+		return false
+	}
+	local, err := localAddrs()
+	return err == nil && isLocal(a.Unmap(), local)
+}
+
+func roleText(s vrrp.Status) string {
+	text := fmt.Sprintf("%s since %s: %s", s.Role, s.Since.UTC().Format(time.RFC3339Nano), s.Why)
+	switch {
+	case s.Role == vrrp.RoleActive && s.Took > 0:
+		text += fmt.Sprintf("; it took %s", s.Took.Round(10*time.Microsecond))
+	case s.Active.IsValid():
+		text += fmt.Sprintf("; %s is active", s.Active)
+	}
+	return text
+}
+
+func strangersText(list []vrrp.Stranger) string {
+	var texts []string
+	for _, s := range list {
+		texts = append(texts, fmt.Sprintf("%s %s, last heard %s", s.Addr, s.What, s.Last.UTC().Format(time.RFC3339)))
+	}
+	return strings.Join(texts, "; ") + ": give one of them another router id (vrrp.router_id)"
+}
+
+// failover has the Active node hand the virtual address over, whichever that is, and
+// tells which one it was.
+func (a *app) failover(ctx context.Context) (string, error) {
+	active := a.active()
+	if !active.IsValid() {
+		return "", api.ErrNobodyActive
+	}
+	followed := false
+	var err error
+	if active == a.own() {
+		followed, err = a.yield(ctx)
+	} else {
+		followed, err = ask[bool](ctx, a.cluster, active, callFailover, struct{}{})
+	}
+	switch {
+	case err != nil:
+		return "", &api.NodeRejected{Node: active.String(), Reason: err.Error()}
+	case !followed:
+		return "", api.ErrNoSuccessor
+	}
+	return active.String(), nil
+}
+
+// yield hands the virtual address of this node over. false: nobody followed, so this
+// node has kept it.
+func (a *app) yield(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, yieldTime)
+	defer cancel()
+	err := a.vrrp.Yield(ctx, "handed over by the dispatcher")
+	if errors.Is(err, vrrp.ErrNobodyFollows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// active is the node that has the virtual address, as far as is known here.
+func (a *app) active() netip.Addr {
+	for _, m := range a.cluster.directory.Members() {
+		role := m.Role
+		if m.Self {
+			role = string(a.vrrp.Status().Role)
+		}
+		if (m.Alive || m.Self) && role == string(vrrp.RoleActive) {
+			return m.Node
+		}
+	}
+	return netip.Addr{}
+}

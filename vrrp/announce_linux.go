@@ -1,0 +1,99 @@
+package vrrp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/mdlayher/ndp"
+	"github.com/mdlayher/packet"
+)
+
+const (
+	etherTypeARP = 0x0806
+	arpRequest   = 1
+	arpReply     = 2
+)
+
+// announcer tells the neighbours on one interface who has an address now. nil sockets
+// are of families that no address is of.
+type announcer struct {
+	link *net.Interface
+	arp  *packet.Conn
+	ndp  *ndp.Conn
+}
+
+// openAnnouncer opens what announcing the addresses takes.
+func openAnnouncer(link *net.Interface, addrs []netip.Prefix) (*announcer, error) {
+	a := &announcer{link: link}
+	var err error
+	for _, p := range addrs {
+		switch {
+		case p.Addr().Is4() && a.arp == nil:
+			// Protocol 0: nothing is received.
+			a.arp, err = packet.Listen(link, packet.Raw, 0, nil)
+		case p.Addr().Is6() && a.ndp == nil:
+			a.ndp, _, err = ndp.Listen(link, ndp.LinkLocal)
+		}
+		if err != nil {
+			a.close()
+			return nil, fmt.Errorf("open a socket for announcements on %s: %w", link.Name, explained(err))
+		}
+	}
+	return a, nil
+}
+
+// announce sends for every address a gratuitous ARP, as request and as reply, since
+// some neighbours believe the one and some the other, or an unsolicited neighbour
+// advertisement (RFC 9568 section 6.4.2).
+func (a *announcer) announce(addrs []netip.Prefix) error {
+	var errs []error
+	for _, p := range addrs {
+		if p.Addr().Is6() {
+			errs = append(errs, a.advertise(p.Addr()))
+			continue
+		}
+		for _, op := range []uint16{arpRequest, arpReply} {
+			_, err := a.arp.WriteTo(gratuitousARP(op, a.link.HardwareAddr, p.Addr()), &packet.Addr{HardwareAddr: broadcast()})
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func broadcast() net.HardwareAddr { return net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff} }
+
+// gratuitousARP is an Ethernet frame in which the owner of an address asks for it or
+// answers for it (RFC 826, RFC 5227 section 3).
+func gratuitousARP(op uint16, own net.HardwareAddr, addr netip.Addr) []byte {
+	target := net.HardwareAddr{0, 0, 0, 0, 0, 0}
+	if op == arpReply {
+		target = broadcast()
+	}
+	b := append(broadcast(), own...)
+	b = binary.BigEndian.AppendUint16(b, etherTypeARP)
+	b = append(b, 0, 1, 8, 0, 6, 4) // Ethernet, IPv4 and the lengths of their addresses
+	b = binary.BigEndian.AppendUint16(b, op)
+	b = append(append(b, own...), addr.AsSlice()...)
+	return append(append(b, target...), addr.AsSlice()...)
+}
+
+// advertise sends to all nodes: Override has them forget who had the address before
+// (RFC 4861 section 4.4).
+func (a *announcer) advertise(addr netip.Addr) error {
+	return a.ndp.WriteTo(&ndp.NeighborAdvertisement{
+		Router: true, Override: true, TargetAddress: addr,
+		Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Target, Addr: a.link.HardwareAddr}},
+	}, nil, netip.IPv6LinkLocalAllNodes())
+}
+
+func (a *announcer) close() {
+	if a.arp != nil {
+		_ = a.arp.Close()
+	}
+	if a.ndp != nil {
+		_ = a.ndp.Close()
+	}
+}

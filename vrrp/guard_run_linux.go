@@ -1,0 +1,157 @@
+package vrrp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// guardTick bounds how late a guard notices silence.
+const guardTick = 10 * time.Millisecond
+
+// RunGuard is the guard's process: it obeys orders from in, reports to out, and
+// returns when in has ended and the addresses are gone. Signals are the caller's to
+// ignore: a guard ends when its process does.
+func RunGuard(in io.Reader, out io.Writer) error {
+	sys, err := newAddresses()
+	if err != nil {
+		return err
+	}
+	defer sys.close()
+	g := &guard{sys: sys, out: json.NewEncoder(out)}
+	orders := make(chan order, 16)
+	go read(in, orders) // ends with the pipe, as the process does
+	tick := time.NewTicker(guardTick)
+	defer tick.Stop()
+	for {
+		select {
+		case o, more := <-orders:
+			if !more {
+				return g.abandon()
+			}
+			g.obey(o)
+		case <-tick.C:
+			g.tick()
+		}
+	}
+}
+
+// read passes orders on. One that is not understood is as good as silence.
+func read(in io.Reader, orders chan<- order) {
+	defer close(orders)
+	d := json.NewDecoder(in)
+	for {
+		var o order
+		if d.Decode(&o) != nil {
+			return
+		}
+		orders <- o
+	}
+}
+
+// guard acts on what its ward decides.
+type guard struct {
+	ward ward
+	sys  *addresses
+	out  *json.Encoder
+	wire *adverts // for the farewell; nil: there is none
+	on   string   // its interface
+}
+
+func (g *guard) obey(o order) {
+	was := g.ward
+	w, d := was.obey(o, uptime())
+	g.ward = w
+	r := report{Term: o.Term}
+	var err error
+	if was.begun && d != nothing && !sameAddrs(was.order, o) {
+		_, err = g.sys.remove(was.order.Addrs)
+	}
+	found, more := g.do(d)
+	if !was.begun {
+		r.Found = found
+	}
+	g.say(r, errors.Join(err, more))
+	if g.ward.held {
+		g.prepare(o)
+	}
+}
+
+func (g *guard) tick() {
+	w, d := g.ward.tick(uptime())
+	g.ward = w
+	if d == nothing {
+		return
+	}
+	_, err := g.do(d)
+	g.say(report{Term: g.ward.order.Term, GaveUp: d == giveUp}, err)
+}
+
+// abandon is that the process is gone.
+func (g *guard) abandon() error {
+	w, d := g.ward.abandoned()
+	g.ward = w
+	_, err := g.do(d)
+	return err
+}
+
+// say reports. Addresses that could not be had are not held.
+func (g *guard) say(r report, err error) {
+	if err != nil {
+		r.Error, g.ward.held = err.Error(), false
+	}
+	r.Held = g.ward.held
+	_ = g.out.Encode(r) // a process that does not listen is missed otherwise
+}
+
+// do changes the addresses and returns those that it removed.
+func (g *guard) do(d deed) ([]netip.Addr, error) {
+	o := g.ward.order
+	switch d {
+	case put:
+		return nil, g.sys.put(o.On, o.Addrs)
+	case remove:
+		return g.sys.remove(o.Addrs)
+	case giveUp:
+		found, err := g.sys.remove(o.Addrs)
+		g.farewell()
+		return found, err
+	}
+	return nil, nil
+}
+
+// prepare opens what the farewell needs while there is time.
+func (g *guard) prepare(o order) {
+	if len(o.Farewell) == 0 || g.wire != nil && g.on == o.On {
+		return
+	}
+	if g.wire != nil {
+		g.wire.close()
+	}
+	// Without one, others wait for the end of their timers.
+	g.wire, _ = openAdverts(o.On, o.Farewell[0].From)
+	g.on = o.On
+}
+
+func (g *guard) farewell() {
+	if g.wire == nil {
+		return
+	}
+	for _, d := range g.ward.order.Farewell {
+		_ = g.wire.send(d) // the link may be gone
+	}
+}
+
+// uptime is the time since the machine was started, sleep included.
+func uptime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		panic(fmt.Sprintf("vrrp: there is no clock: %v", err)) // Linux has had it since 2.6.39
+	}
+	return time.Duration(t.Nano())
+}

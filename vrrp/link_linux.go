@@ -1,0 +1,122 @@
+package vrrp
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vishvananda/netlink"
+)
+
+const (
+	// lookEvery is how often interfaces are looked at without a reason: a source address
+	// may have come or gone.
+	lookEvery = time.Second
+	// subscribeAgain is the pause after the kernel stopped telling of changes.
+	subscribeAgain = time.Second
+)
+
+// lookAt finds the interface of a router and the address it sends from.
+func lookAt(c Config) link {
+	all, err := net.Interfaces()
+	if err != nil {
+		return link{why: fmt.Sprintf("the interfaces of this host cannot be listed: %v", err)}
+	}
+	i := slices.IndexFunc(all, func(l net.Interface) bool {
+		return l.Name == c.Interface || c.Interface == "" && l.Flags&net.FlagLoopback == 0
+	})
+	if i < 0 {
+		if c.Interface == "" {
+			return link{why: "this host has no interface beside the loopback"}
+		}
+		return link{name: c.Interface, why: fmt.Sprintf("there is no interface %s on this host", c.Interface)}
+	}
+	l := link{name: all[i].Name, index: all[i].Index}
+	switch {
+	case all[i].Flags&net.FlagUp == 0:
+		l.why = fmt.Sprintf("interface %s is down", l.name)
+	case all[i].Flags&net.FlagRunning == 0:
+		l.why = fmt.Sprintf("interface %s has no link: cable, switch or virtual network", l.name)
+	default:
+		l.source, l.why = sourceOn(all[i], c)
+	}
+	return l
+}
+
+// sourceOn chooses the primary address: the node's own where the interface has it, else
+// the first one that is not virtual. Multicast over IPv6 comes from the link-local one.
+func sourceOn(l net.Interface, c Config) (netip.Addr, string) {
+	if len(c.Peers) > 0 {
+		return c.Node, ""
+	}
+	var found netip.Addr
+	addrs, err := l.Addrs()
+	if err != nil {
+		return found, fmt.Sprintf("the addresses of %s cannot be listed: %v", l.Name, err)
+	}
+	for _, text := range addrs {
+		p, err := netip.ParsePrefix(text.String())
+		if err != nil {
+			continue
+		}
+		a := p.Addr().Unmap()
+		fits := a.Is6() == c.six() && a.IsLinkLocalUnicast() == c.six() && !c.virtual(a)
+		if fits && (a == c.Node || !found.IsValid()) {
+			found = a
+		}
+	}
+	if found.IsValid() {
+		return found, ""
+	}
+	if c.six() {
+		return found, fmt.Sprintf("interface %s has no link-local IPv6 address to send from", l.Name)
+	}
+	return found, fmt.Sprintf("interface %s has no IPv4 address to send from", l.Name)
+}
+
+// watchLinks tells when something about the interfaces may have changed, until ctx is
+// done.
+func watchLinks(ctx context.Context, changed chan<- struct{}) {
+	poll := time.NewTicker(lookEvery)
+	defer poll.Stop()
+	events := subscribe(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-poll.C:
+		case _, more := <-events:
+			if !more {
+				events = resubscribe(ctx)
+				continue
+			}
+		}
+		select {
+		case changed <- struct{}{}:
+		default: // it will look soon
+		}
+	}
+}
+
+// subscribe hears of changes; a nil channel, which is silent, when that is impossible.
+func subscribe(ctx context.Context) <-chan netlink.LinkUpdate {
+	events := make(chan netlink.LinkUpdate, 16)
+	err := netlink.LinkSubscribeWithOptions(events, ctx.Done(), netlink.LinkSubscribeOptions{ErrorCallback: func(error) {}})
+	if err != nil {
+		return nil
+	}
+	return events
+}
+
+// resubscribe waits a moment: until then there is the poll.
+func resubscribe(ctx context.Context) <-chan netlink.LinkUpdate {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(subscribeAgain):
+		return subscribe(ctx)
+	}
+}

@@ -1,0 +1,242 @@
+package vrrp
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	// retryAfter is the pause after something of the host failed: sockets, the guard.
+	retryAfter = 2 * time.Second
+	// sendTries is how many advertisements in a row may fail to be sent.
+	sendTries = 3
+	// lateMax is how late the loop of an Active router may wake: so early that it steps
+	// down before the guard loses patience.
+	lateMax = GuardSilence - guardBeat - 20*time.Millisecond
+	// endTime bounds how long Run waits for the guard when it ends.
+	endTime = 500 * time.Millisecond
+)
+
+// loop is the one goroutine that acts. Only it uses the fields; logs and what others
+// see are passed on.
+type loop struct {
+	v       *VRRP
+	alarm   alarm
+	keeper  keeper
+	links   chan struct{}
+	packets chan arrival
+	journal chan func()
+	workers sync.WaitGroup
+	done    <-chan struct{} // closed when the workers are to end
+
+	cfg      Config
+	m        machine
+	link     link
+	wire     wire      // nil: there is none
+	now      time.Time // of this turn
+	wake     time.Time // when the alarm goes off
+	stopping bool
+	status   Status
+	logged   map[string]time.Time
+
+	term    uint64    // how often it became Active
+	told    order     // the guard's last one
+	beat    time.Time // when that was said
+	holding bool      // by the guard's last report
+	orphan  time.Time // since when there is no guard; zero: there is one
+	blocked string    // why it does not compete, until
+	until   time.Time
+	failed  int // advertisements in a row that were not sent
+	yield   *yield
+}
+
+// arrival is a packet of a wire, or the wire's end.
+type arrival struct {
+	from   wire
+	packet Packet
+	err    error
+}
+
+func newLoop(v *VRRP, a alarm) *loop {
+	return &loop{
+		v: v, alarm: a, keeper: v.sys.guard(), links: make(chan struct{}, 1), packets: make(chan arrival, 64),
+		journal: make(chan func(), 64), logged: map[string]time.Time{},
+		status: Status{Role: RoleNone, Counters: Counters{Became: map[Role]uint64{}, Discarded: map[Discard]uint64{}}},
+	}
+}
+
+func (l *loop) run(ctx context.Context) error {
+	workers, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l.done = workers.Done()
+	l.workers.Go(func() { l.v.sys.watch(workers, l.links) })
+	l.workers.Go(func() { l.keeper.run(workers) })
+	l.workers.Go(l.alarm.run)
+	l.workers.Go(func() { l.write(workers) })
+	l.now = time.Now()
+	l.m, l.orphan = newMachine(election{}, "", l.now), l.now
+	for !l.over() {
+		l.wait(ctx)
+	}
+	l.closeWire()
+	l.alarm.close()
+	cancel()
+	l.workers.Wait()
+	return nil
+}
+
+// over tells whether it was asked to stop and the addresses are gone, or the guard
+// takes too long for that.
+func (l *loop) over() bool {
+	return l.stopping && l.m.role == RoleFault && (!l.holding || l.now.Sub(l.m.since) > endTime)
+}
+
+// wait waits for something to happen, and does what it asks for.
+func (l *loop) wait(ctx context.Context) {
+	l.setAlarm()
+	done := ctx.Done()
+	if l.stopping {
+		done = nil
+	}
+	select {
+	case <-done:
+		l.turn(func(time.Time) { l.stopping = true })
+	case <-l.alarm.rings():
+		l.turn(func(time.Time) {})
+	case p := <-l.packets:
+		l.turn(func(now time.Time) { l.arrived(p, now) })
+	case r := <-l.keeper.reports():
+		l.turn(func(now time.Time) { l.reported(r, now) })
+	case <-l.links:
+		l.turn(l.look)
+	case <-l.v.changed:
+		l.turn(l.adopt)
+	case y := <-l.v.yields:
+		l.turn(func(now time.Time) { l.handOver(y, now) })
+	}
+}
+
+// turn does what happened, and then what is due. A process that stood still finds out
+// before anything else.
+func (l *loop) turn(happened func(now time.Time)) {
+	now := time.Now()
+	was := l.m
+	l.now = now
+	if late := now.Sub(l.wake); late > l.patience() {
+		l.m = l.m.paused(late, now)
+		l.drain(now)
+	}
+	happened(now)
+	l.compete(now)
+	if l.m.role != RoleFault {
+		m, out := l.m.expire(now)
+		l.do(m, out, now)
+	}
+	l.command(now)
+	l.notice(was)
+	l.publish()
+}
+
+// patience is how late the loop may wake and go on as if it had not. Others take over
+// when they have not heard an Active router for three intervals; what a Backup has not
+// heard may be waiting to be read.
+func (l *loop) patience() time.Duration {
+	if l.m.role == RoleActive {
+		return min(lateMax, downFactor*l.cfg.Interval)
+	}
+	return answerGap
+}
+
+// drain reads what arrived while this process stood still.
+func (l *loop) drain(now time.Time) {
+	for {
+		select {
+		case p := <-l.packets:
+			l.arrived(p, now)
+		default:
+			return
+		}
+	}
+}
+
+// do makes a transition the state and carries out what it asks for.
+func (l *loop) do(m machine, out output, now time.Time) {
+	if m.role == RoleActive && l.m.role != RoleActive {
+		l.term++
+		l.status.Took = -1 // it takes until the first announcement
+	}
+	l.m = m
+	for _, priority := range out.adverts {
+		l.send(priority, now)
+	}
+	if out.announce && l.wire != nil {
+		l.announce(now)
+	}
+}
+
+func (l *loop) announce(now time.Time) {
+	l.status.Counters.Announced++
+	if err := l.wire.announce(l.cfg.Addrs); err != nil {
+		l.warn("the virtual address cannot be announced, neighbours learn of it later: " + err.Error())
+	}
+	if l.status.Took < 0 {
+		l.status.Took = now.Sub(l.m.since)
+	}
+}
+
+// send sends an advertisement to all there are to send it to. That only some of them
+// could be reached is their affair.
+func (l *loop) send(priority uint8, now time.Time) {
+	if l.wire == nil {
+		return
+	}
+	errs := make([]error, 0, 1)
+	for _, d := range l.datagrams(priority) {
+		errs = append(errs, l.wire.send(d))
+	}
+	err := errors.Join(errs...)
+	l.status.Counters.Sent++
+	if err == nil {
+		l.failed = 0
+		return
+	}
+	l.status.Counters.SendErrors++
+	if l.failed++; l.failed >= sendTries {
+		l.block("advertisements cannot be sent on "+l.link.name+": "+err.Error(), now)
+		l.closeWire()
+	}
+}
+
+func (l *loop) datagrams(priority uint8) (list []datagram) {
+	a := l.cfg.advertisement(priority)
+	for _, to := range l.cfg.targets() {
+		list = append(list, datagram{From: l.link.source, To: to, Data: a.Marshal(l.cfg.Checksum, l.link.source, to)})
+	}
+	return list
+}
+
+// setAlarm has the loop wake when something is due.
+func (l *loop) setAlarm() {
+	next := l.beat.Add(l.beatEvery())
+	for _, t := range []time.Time{l.m.next(), l.until, l.expiry()} {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	l.wake = next
+	l.alarm.set(time.Until(next))
+}
+
+// publish lets others see how it does.
+func (l *loop) publish() {
+	s := &l.status
+	s.Role, s.Since, s.Why = l.m.role, l.m.since, l.m.why
+	if !l.cfg.enabled() {
+		s.Role = RoleNone
+	}
+	s.Held, s.Interface, s.Active = l.holding && l.m.role == RoleActive, l.link.name, l.m.heardOf
+	l.v.mu.Lock()
+	defer l.v.mu.Unlock()
+	l.v.status = s.clone()
+}

@@ -1,0 +1,129 @@
+package vrrp
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// arrived takes a packet.
+func (l *loop) arrived(p arrival, now time.Time) {
+	switch {
+	case p.from != l.wire: // of a wire that was closed
+		return
+	case p.err != nil:
+		l.block("nothing can be received on "+l.link.name+": "+p.err.Error(), now)
+		l.closeWire()
+		return
+	}
+	l.status.Counters.Received++
+	a, err := Parse(p.packet)
+	if err == nil {
+		err = l.cfg.admit(a, p.packet.From, l.link.source)
+	}
+	l.observe(a, p.packet, err, now)
+	var why Discard
+	if errors.As(err, &why) {
+		l.discard(why, p.packet)
+		return
+	}
+	m, out := l.m.heard(a, p.packet.From, now)
+	l.do(m, out, now)
+}
+
+// discard counts a packet that is not heeded. Other virtual routers are nothing to
+// speak of.
+func (l *loop) discard(why Discard, p Packet) {
+	l.status.Counters.Discarded[why]++
+	if why != DiscardVRID && why != DiscardOwn {
+		l.warn(fmt.Sprintf("VRRP packets are %v, such as one from %s", why, p.From))
+	}
+}
+
+// observe looks for routers of somebody else that use the same id.
+func (l *loop) observe(a Advertisement, p Packet, err error, now time.Time) {
+	if a.VRID != l.cfg.VRID || len(a.Addrs) == 0 || p.From == l.link.source {
+		return
+	}
+	what := ""
+	switch {
+	case a.Version != l.cfg.Version:
+		what = fmt.Sprintf("speaks version %d with router id %d, this node version %d", a.Version, a.VRID, l.cfg.Version)
+	case !l.cfg.lists(a) && (err == nil || errors.Is(err, DiscardAddresses) || errors.Is(err, DiscardSource)):
+		what = fmt.Sprintf("uses router id %d for other addresses: %s", a.VRID, fmt.Sprint(a.Addrs))
+	default:
+		return
+	}
+	if l.status.meet(p.From, what, now) {
+		l.warn(fmt.Sprintf("%s %s: give one of the two another router id (vrrp.router_id)", p.From, what))
+	}
+}
+
+// reported takes the guard's word.
+func (l *loop) reported(r report, now time.Time) {
+	switch {
+	case r.Died != "":
+		l.status.Counters.Guards++
+		if l.orphan.IsZero() {
+			l.orphan = now
+		}
+		l.warn("the guard of the virtual address has ended, another one takes over: " + r.Died)
+		return
+	case r.Started:
+		l.beat = time.Time{} // tell it at once
+		return
+	}
+	l.orphan, l.holding = time.Time{}, r.Held
+	if len(r.Found) > 0 {
+		l.warn(fmt.Sprintf("%v was on this host and no node had it: removed", r.Found))
+	}
+	if r.Error != "" {
+		l.warn("the virtual address: " + r.Error)
+	}
+	if r.Term == l.term {
+		l.answered(r, now)
+	}
+}
+
+// answered is what the guard has made of the order to hold the addresses.
+func (l *loop) answered(r report, now time.Time) {
+	switch {
+	case r.Held:
+		l.m = l.m.holds(now)
+	case r.Error != "" && l.m.role == RoleActive && l.m.leaving == staying:
+		l.block(r.Error, now)
+	case l.m.held:
+		l.m = l.m.lost(now)
+	}
+}
+
+// handOver hands the addresses over on purpose.
+func (l *loop) handOver(y yield, now time.Time) {
+	if l.m.role != RoleActive || l.m.leaving != staying {
+		y.done <- ErrNotActive
+		return
+	}
+	m, out := l.m.yield(y.why, now)
+	l.do(m, out, now)
+	l.yield = &y
+}
+
+// command tells the guard what to do, when that is news and now and then.
+func (l *loop) command(now time.Time) {
+	hold := l.m.role == RoleActive
+	if l.beat.IsZero() || hold != l.told.Hold || l.term != l.told.Term || l.told.On != l.link.name || !now.Before(l.beat.Add(l.beatEvery())) {
+		o := order{Term: l.term, Hold: hold, Addrs: l.cfg.Addrs, On: l.link.name}
+		if hold && l.wire != nil {
+			o.Farewell = l.datagrams(0)
+		}
+		l.told, l.beat = o, now
+		l.keeper.order(o)
+	}
+}
+
+func (l *loop) beatEvery() time.Duration {
+	if l.m.role == RoleActive || l.holding {
+		return guardBeat
+	}
+	return guardIdle
+}

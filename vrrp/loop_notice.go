@@ -1,0 +1,90 @@
+package vrrp
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	// warnEvery is how often the same warning is logged at most, and warnMax how many
+	// are remembered for that.
+	warnEvery = 10 * time.Minute
+	warnMax   = 256
+)
+
+// write logs until ctx is done: a journal that is stuck must not stop the loop.
+func (l *loop) write(ctx context.Context) {
+	for {
+		select {
+		case entry := <-l.journal:
+			entry()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// log passes an entry on; none waits for a log that cannot keep up.
+func (l *loop) log(entry func()) {
+	select {
+	case l.journal <- entry:
+	default:
+	}
+}
+
+// warn logs what an operator should see, the same thing not too often.
+func (l *loop) warn(what string) {
+	if last, known := l.logged[what]; known && l.now.Sub(last) < warnEvery {
+		return
+	}
+	if len(l.logged) >= warnMax {
+		clear(l.logged)
+	}
+	l.logged[what] = l.now
+	l.log(func() { l.v.deps.Log.Warn(what) })
+}
+
+// notice tells of a change of role, and answers who waits for one.
+func (l *loop) notice(was machine) {
+	l.answerYield()
+	if was.role == l.m.role && (l.m.role != RoleFault || was.why == l.m.why) {
+		return
+	}
+	if was.role != l.m.role {
+		l.status.Counters.Became[l.m.role]++
+	}
+	if !l.cfg.enabled() && was.role == RoleFault {
+		return // nobody asked for a router
+	}
+	fields := logrus.Fields{
+		"role": string(l.m.role), "was": string(was.role), "interface": l.link.name, "router_id": l.cfg.VRID,
+	}
+	addrs, why, role := fmt.Sprint(l.cfg.advertised()), l.m.why, l.m.role
+	l.log(func() {
+		log := l.v.deps.Log.WithFields(fields)
+		switch role {
+		case RoleActive:
+			log.Infof("this node is active now and takes %s: %s", addrs, why)
+		case RoleBackup:
+			log.Infof("this node is backup now for %s: %s", addrs, why)
+		default:
+			log.Warnf("this node does not compete for %s: %s", addrs, why)
+		}
+	})
+}
+
+// answerYield tells who asked for a hand-over how it went.
+func (l *loop) answerYield() {
+	switch {
+	case l.yield == nil || l.m.role == RoleActive && l.m.leaving != staying:
+		return
+	case l.m.role == RoleActive:
+		l.yield.done <- ErrNobodyFollows
+	default:
+		l.yield.done <- nil
+	}
+	l.yield = nil
+}

@@ -147,11 +147,6 @@ func TestHealthIsDegraded(t *testing.T) {
 		check func(contractHealth) bool
 	}{
 		{
-			"by virtual_addr, which this version does not hold",
-			keys{"virtual_addr": "127.9.9.9"},
-			func(h contractHealth) bool { return h.VirtualAddr.Addr == "127.9.9.9" && !h.VirtualAddr.Held },
-		},
-		{
 			"by a dispatcher that does not answer",
 			keys{"disp_addrs": []string{"127.0.0.1"}, "disp_port": port},
 			func(h contractHealth) bool { return len(h.Dispatchers) == 1 && !h.Dispatchers[0].OK },

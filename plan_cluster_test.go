@@ -12,6 +12,7 @@ import (
 	"vdi-gateway/balancer"
 	"vdi-gateway/balancer/directory"
 	"vdi-gateway/settingsdb"
+	"vdi-gateway/vrrp"
 )
 
 // behind makes p that of a node behind the virtual address v.
@@ -30,6 +31,10 @@ func behind(p *plan, v string, refused ...string) {
 	p.statistics.Listen, p.statistics.Freebind = append(p.statistics.Listen, netip.AddrPortFrom(virtual, 8033)), true
 	p.cluster.peers = peer.Config{Node: p.api.Node, Nodes: nodes, Port: 8001, Keys: []string{"key-of-nodes"}}
 	p.cluster.directory = directory.Config{Node: p.api.Node, Peers: nodes, Port: 10044, Key: "key-of-nodes"}
+	p.vrrp = vrrp.Config{
+		Addrs: []netip.Prefix{netip.PrefixFrom(virtual, virtual.BitLen())}, Node: p.api.Node,
+		Version: 3, VRID: 1, Priority: 244, Interval: 100 * time.Millisecond, Checksum: vrrp.ChecksumPseudo,
+	}
 	p.balancer = balancer.Config{
 		Enabled: true, Node: p.api.Node, Virtual: virtual, Freebind: true, Nodes: nodes, APIPort: 8001,
 		Fronts: []balancer.Front{

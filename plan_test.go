@@ -13,6 +13,7 @@ import (
 	"vdi-gateway/balancer/directory"
 	"vdi-gateway/gateway"
 	"vdi-gateway/settingsdb"
+	"vdi-gateway/vrrp"
 )
 
 // planSettings is a document of two nodes in which every number is another one.
@@ -119,6 +120,7 @@ func TestPlan(t *testing.T) {
 				cluster := p.cluster
 				behind(p, "10.0.0.100")
 				p.cluster, p.balancer.Nodes, p.gateway.Nodes = cluster, addrs("10.0.0.2"), addrs("10.0.0.2")
+				p.vrrp.Priority = 254
 				p.gateway.Trusted, p.api.Trusted = p.gateway.Trusted[1:], p.api.Trusted[1:]
 				p.gateway.Targets.Refused = []string{"10.0.0.2", "10.0.0.100", "10.9.0.1", "dispatcher.example"}
 			},
@@ -137,7 +139,33 @@ func TestPlan(t *testing.T) {
 			func(s *settingsdb.Settings) { s.VirtualAddr, s.IsEnabled = "10.0.0.100", false },
 			func(p *plan) {
 				behind(p, "10.0.0.100", "10.0.0.100")
-				p.gateway.Enabled, p.balancer = false, balancer.Config{}
+				p.gateway.Enabled, p.balancer, p.vrrp = false, balancer.Config{}, vrrp.Config{}
+			},
+		},
+		{
+			"the virtual address as the document wants it", "",
+			func(s *settingsdb.Settings) {
+				s.VirtualAddr, s.VirtualPrefixLen, s.Interface = "10.0.0.100", 24, "eth1"
+				s.Nodes = map[string]settingsdb.NodeSettings{"10.0.0.2": {Interface: "ens4", Priority: 7}}
+				s.VRRP = settingsdb.VRRP{
+					Version: 2, RouterID: 51, AdvertMS: 2000, Preempt: true, PreemptDelayS: 9, Mode: "unicast", Checksum: "rfc9568",
+				}
+			},
+			func(p *plan) {
+				behind(p, "10.0.0.100", "10.0.0.100")
+				p.vrrp = vrrp.Config{
+					Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.100/24")}, Interface: "ens4", Node: p.api.Node,
+					Peers: addrs("10.0.0.1"), Version: 2, VRID: 51, Priority: 7, Interval: 2 * time.Second,
+					Preempt: true, PreemptDelay: 9 * time.Second, Checksum: vrrp.ChecksumRFC,
+				}
+			},
+		},
+		{
+			"on one loopback all nodes have the virtual address", "",
+			func(s *settingsdb.Settings) { s.VirtualAddr = "127.0.0.100" },
+			func(p *plan) {
+				behind(p, "127.0.0.100", "127.0.0.100")
+				p.vrrp = vrrp.Config{}
 			},
 		},
 		{

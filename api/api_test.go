@@ -36,6 +36,8 @@ type node struct {
 	settings *settings
 	health   Health
 	ready    bool
+	held     string // what failover answers
+	refusal  error
 	base     string // http://127.0.0.1:PORT
 	addr     string
 	log      *logBuffer
@@ -96,9 +98,10 @@ func newNodeWith(t *testing.T, extend func(*Deps), configure func(*Config, *gate
 	n.gateway = gateway.New(gateway.Deps{Tickets: newTickets(), Log: log})
 	deps := Deps{
 		Gateway: n.gateway, Settings: n.settings, Version: "1.2.3-test", Log: log,
-		Health: func(context.Context) Health { return n.health },
-		Ready:  func() bool { return n.ready },
-		Drain:  n.drain,
+		Health:   func(context.Context) Health { return n.health },
+		Ready:    func() bool { return n.ready },
+		Drain:    n.drain,
+		Failover: func(context.Context) (string, error) { return n.held, n.refusal },
 	}
 	extend(&deps)
 	n.server = New(deps)

@@ -17,7 +17,7 @@ import (
 // bodied are the operations that read a body.
 var bodied = []string{
 	"/v3/open_connection/", "/v3/connect/", "/v3/close_connection/", "/v3/change_settings/",
-	"/v3/confirm_settings/", "/v3/disconnect/", "/v3/tickets/", "/v3/drain/",
+	"/v3/confirm_settings/", "/v3/disconnect/", "/v3/tickets/", "/v3/drain/", "/v3/failover/",
 }
 
 // holder calls a path with the key it asks for.

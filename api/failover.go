@@ -18,14 +18,21 @@ type failoverAnswer struct {
 //	@Tags			dispatcher
 //	@Security		api_key
 //	@Success		200	{object}	failoverAnswer
+//	@Failure		400	{object}	errorBody	"BAD_JSON"
 //	@Failure		401	{object}	errorBody	"UNAUTHORIZED"
 //	@Failure		403	{object}	errorBody	"FORBIDDEN"
 //	@Failure		409	{object}	errorBody	"NOT_ACTIVE: no node has the address; NO_SUCCESSOR: nobody took over"
+//	@Failure		413	{object}	errorBody	"TOO_LARGE"
+//	@Failure		415	{object}	errorBody	"UNSUPPORTED_MEDIA_TYPE"
+//	@Failure		422	{object}	errorBody	"VALIDATION: a body is not needed and has no fields"
 //	@Failure		424	{object}	errorBody	"NODE_REJECTED: the node that has it gives no answer"
 //	@Failure		429	{object}	errorBody	"RATE_LIMITED: too many wrong keys"
 //	@Failure		500	{object}	errorBody	"INTERNAL"
 //	@Router			/v3/failover/ [post]
 func (s *Server) failover(c echo.Context) error {
+	if err := noFields(c); err != nil {
+		return err
+	}
 	node, err := s.deps.Failover(c.Request().Context())
 	if err != nil {
 		return err

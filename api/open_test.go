@@ -276,6 +276,21 @@ func TestDrain(t *testing.T) {
 	n.open(target)
 }
 
+func TestFailover(t *testing.T) {
+	n := newNode(t, nil)
+	n.held = "10.0.0.1"
+	var moved failoverAnswer
+	n.api("POST", "/v3/failover/", "").into(200, &moved)
+	if moved.Node != "10.0.0.1" {
+		t.Errorf("got %+v, want the node that had the address", moved)
+	}
+	n.cli("POST", "/v3/failover/", "").is(403, "FORBIDDEN")
+	n.refusal = ErrNobodyActive
+	n.api("POST", "/v3/failover", "{}").is(409, "NOT_ACTIVE")
+	n.refusal = ErrNoSuccessor
+	n.api("POST", "/v3/failover/", "{}").is(409, "NO_SUCCESSOR")
+}
+
 // FuzzOpenBody feeds the decoder of open_connection: it never panics, and what
 // it lets through is within the contract's bounds.
 func FuzzOpenBody(f *testing.F) {

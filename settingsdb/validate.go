@@ -70,6 +70,11 @@ func checkVRRP(p *Problems, s Settings) {
 	if v.Version == 2 {
 		checkVRRP2(p, s)
 	}
+	if v.Mode == "unicast" && s.VirtualAddr != "" && !slices.ContainsFunc(s.InternalAddrs, func(a string) bool {
+		return fullPrefixLen(a) == fullPrefixLen(s.VirtualAddr)
+	}) {
+		p.add("vrrp.mode", "must be multicast: no address of internal_addrs is of the family of virtual_addr")
+	}
 }
 
 func checkVRRP2(p *Problems, s Settings) {

@@ -16,11 +16,12 @@ const commandTime = 10 * time.Second
 
 // Host is a machine of the network: a namespace with an interface eth0.
 type Host struct {
-	name    string
-	space   *space
-	network *Network
-	port    string // its plug in the switch
-	addrs   []netip.Addr
+	name     string
+	space    *space
+	network  *Network
+	port     string // its plug in the switch
+	prefixes []netip.Prefix
+	addrs    []netip.Addr // of the prefixes
 
 	mu        sync.Mutex
 	processes []*Process

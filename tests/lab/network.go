@@ -100,32 +100,36 @@ func (n *Network) AddHost(name string, addrs ...string) (*Host, error) {
 	h := &Host{name: name, space: s, network: n, port: fmt.Sprintf("port%d", n.number)}
 	n.number++
 	n.hosts = append(n.hosts, h)
-	err = ip(n.wire,
-		fmt.Sprintf("link add %s type veth peer name eth0 netns %s", h.port, s.path()),
-		fmt.Sprintf("link set %s master bridge0 up", h.port))
-	if err != nil {
+	for _, text := range addrs {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		h.prefixes, h.addrs = append(h.prefixes, p), append(h.addrs, p.Addr())
+	}
+	if err := h.connect(); err != nil {
 		return nil, err
 	}
-	return h, h.configure(addrs)
+	return h, h.configure()
 }
 
 // configure sets the host's addresses; IPv6 ones are good at once, without
 // looking for a double first.
-func (h *Host) configure(addrs []string) error {
+func (h *Host) configure() error {
 	lines := []string{"link set lo up"}
-	for _, text := range addrs {
-		p, err := netip.ParsePrefix(text)
-		switch {
-		case err != nil:
-			return err
-		case p.Addr().Is4():
+	for _, p := range h.prefixes {
+		if p.Addr().Is4() {
 			lines = append(lines, fmt.Sprintf("addr add %s dev eth0", p))
-		case IPv6():
+		} else if IPv6() {
 			lines = append(lines, fmt.Sprintf("addr add %s dev eth0 nodad", p))
 		}
-		h.addrs = append(h.addrs, p.Addr())
 	}
+	_ = h.space.do(noDoubles) // else the link-local one is good a second later
 	return ip(h.space, append(lines, "link set eth0 up")...)
+}
+
+func noDoubles() error {
+	return os.WriteFile("/proc/sys/net/ipv6/conf/eth0/accept_dad", []byte("0"), 0o600)
 }
 
 // IPv6 tells whether this kernel has IPv6.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that tests use beside Go: real peers (a VNC
-# server, viewers, a browser, a balancer, the sqlite3 command) and what makes network namespaces.
+# server, viewers, a browser, a balancer, another VRRP, the sqlite3 command) and what makes
+# network namespaces and looks into packets.
 # Usage: tests/install.sh [bench]. With bench: those that benchmarks compare
 # with as well; their services are switched off again, benchmarks run their own.
 #
@@ -26,6 +27,8 @@ xsetroot               x11-xserver-utils
 python3                python3
 chromium               chromium
 haproxy                haproxy
+keepalived             keepalived
+tshark                 tshark
 '
 peers='
 nginx                  nginx-light libnginx-mod-stream
@@ -68,7 +71,7 @@ printf 'installed\n'
 
 # A package starts its service, which nobody asked for here.
 command -v systemctl >/dev/null 2>&1 || exit 0
-for service in haproxy nginx; do
+for service in haproxy keepalived nginx; do
 	case $packages in
 	*$service*) $as_root systemctl --quiet disable --now $service >/dev/null 2>&1 ;;
 	esac

@@ -63,11 +63,15 @@ func subscribe() (int, error) {
 	return fd, nil
 }
 
-// follow reads what the kernel tells, on a thread of its own.
+// follow reads what the kernel tells, on a thread of its own. The thread goes back to
+// where it came from: programs that it has started die with it.
 func (o *Owners) follow(h *Host, fd int) {
-	runtime.LockOSThread() // and never unlocked: the thread ends with its goroutine
 	defer unix.Close(fd)
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), watchNice) // without the right it is as others are
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// Without the right to it is as others are.
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), watchNice)
+	defer func() { _ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 0) }()
 	buffer := make([]byte, 64<<10)
 	for {
 		select {

@@ -79,14 +79,17 @@ func (h health) check(name string) (detail string, ok bool) {
 // main is the node's process.
 func (m *machine) main() int { return m.node.PID() }
 
-// guard is the process that guards the address.
-func (m *machine) guard() int {
+// guard is the process that guards the address. It may just be replaced.
+func (m *machine) guard() (pid int) {
 	m.r.t.Helper()
-	pids := children(m.main())
-	if len(pids) != 1 {
-		m.r.t.Fatalf("%s: got %d children of the process, want the guard alone", m.host.Name(), len(pids))
-	}
-	return pids[0]
+	eventually(m.r.t, m.host.Name()+" has one guard", func() bool {
+		pids := children(m.main())
+		if len(pids) == 1 {
+			pid = pids[0]
+		}
+		return len(pids) == 1
+	})
+	return pid
 }
 
 // kill ends processes at once.

@@ -3,6 +3,7 @@ package vrrp
 import "testing"
 
 func TestBesideKeepalived(t *testing.T) {
+	t.Parallel()
 	need(t, "keepalived", "nft")
 	t.Log(version(t, "keepalived"))
 	for _, c := range combinations() {

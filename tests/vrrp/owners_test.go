@@ -35,6 +35,22 @@ func (r *rig) only(h *lab.Host, since time.Time, limit time.Duration) {
 	}
 }
 
+// takes waits until a host has the address, and fails when that took longer than limit.
+func (r *rig) takes(h *lab.Host, since time.Time, limit time.Duration) {
+	r.t.Helper()
+	eventually(r.t, h.Name()+" has the address", func() bool { return slices.Contains(r.owners.Now(), h) })
+	for _, s := range r.owners.Spans(since) {
+		if !slices.Contains(s.Owners, h) {
+			continue
+		}
+		took := s.From.Sub(since)
+		if most := limit + r.stalls.within(since, s.From); took > most {
+			r.t.Errorf("%s has the address: got it after %s, want it within %s", h.Name(), took, most)
+		}
+		return
+	}
+}
+
 // settled waits until one host has the address, and returns it.
 func (r *rig) settled() *lab.Host {
 	r.t.Helper()

@@ -29,6 +29,7 @@ type rig struct {
 	network *lab.Network
 	virtual netip.Addr
 	owners  *lab.Owners
+	began   time.Time // to watch them
 	stalls  *stalls
 	client  *lab.Host
 	nodes   []*machine
@@ -46,20 +47,10 @@ func newRig(t *testing.T, virtual string) *rig {
 }
 
 // newCluster starts n nodes of ours, the first with the highest priority, and waits
-// until one has the address.
-func newCluster(t *testing.T, n int, over node.Settings) *rig {
+// until one has the address. VRRP is as election(over) says.
+func newCluster(t *testing.T, virtual string, n int, over map[string]any) *rig {
 	t.Helper()
-	r := newRig(t, "10.99.0.100")
-	var addrs []string
-	for i := range n {
-		addrs = append(addrs, fmt.Sprintf("10.99.0.%d", i+1))
-	}
-	for _, a := range addrs {
-		settings := node.Settings{"internal_addrs": addrs, "vrrp": election(nil)}
-		maps.Copy(settings, over)
-		r.add(settings, a+"/24")
-	}
-	r.watch()
+	r := prepareCluster(t, virtual, n, over)
 	for _, m := range r.nodes {
 		m.launch()
 	}
@@ -67,6 +58,22 @@ func newCluster(t *testing.T, n int, over node.Settings) *rig {
 		m.competes()
 	}
 	r.settled()
+	return r
+}
+
+// prepareCluster is newCluster before the start.
+func prepareCluster(t *testing.T, virtual string, n int, over map[string]any) *rig {
+	t.Helper()
+	r := newRig(t, virtual)
+	var addrs []string
+	for i := range n {
+		addrs = append(addrs, fmt.Sprintf("10.99.0.%d", i+1))
+	}
+	for i, a := range addrs {
+		settings := node.Settings{"internal_addrs": addrs, "vrrp": election(over)}
+		r.add(settings, a+"/24", fmt.Sprintf("fd99::%d/64", i+1))
+	}
+	r.watch()
 	return r
 }
 
@@ -99,6 +106,7 @@ func (r *rig) add(settings node.Settings, addrs ...string) *machine {
 // watch begins to follow the address, on all hosts added so far.
 func (r *rig) watch() {
 	r.t.Helper()
+	r.began = time.Now()
 	var err error
 	if r.owners, err = r.network.Owners(r.virtual); err != nil {
 		r.t.Fatal(err)
@@ -108,17 +116,17 @@ func (r *rig) watch() {
 		if err := r.owners.Err(); err != nil {
 			r.t.Errorf("the owners were not seen all the time: %v", err)
 		}
+		for _, s := range r.owners.Spans(r.began) {
+			r.t.Logf("%s for %s: %s", s.From.UTC().Format("15:04:05.000"), s.Length().Round(100*time.Microsecond), names(s.Owners))
+		}
 		if r.t.Failed() {
 			r.tell()
 		}
 	})
 }
 
-// tell logs who had the address when, and what the nodes said.
+// tell logs what the nodes said.
 func (r *rig) tell() {
-	for _, s := range r.owners.Spans(time.Time{}) {
-		r.t.Logf("%s for %s: %s", s.From.UTC().Format("15:04:05.000"), s.Length().Round(time.Millisecond), names(s.Owners))
-	}
 	for _, m := range r.nodes {
 		for i, log := range m.logs() {
 			r.t.Logf("log of %s, run %d:\n%s", m.host.Name(), i+1, log)

@@ -17,7 +17,7 @@
 // An address must not outlive its owner, so this process never touches it. A guard,
 // the same binary started once more (RunGuard), adds, renews and removes it, and does
 // so only while it is told to, many times a second. A process that dies is missed at
-// once, one that hangs within GuardSilence; then the guard removes the address and
+// once, one that hangs within 150 ms; then the guard removes the address and
 // resigns for it, so that another node takes over without waiting. The kernel drops
 // the address by itself when nobody renews it for two seconds. Release removes what
 // is left after all of that.

@@ -6,13 +6,16 @@ import (
 )
 
 const (
-	// GuardSilence is after how much silence of its process a guard removes the
-	// addresses.
-	GuardSilence = 150 * time.Millisecond
-	// guardBeat is how often the process speaks while the guard has the addresses, and
-	// guardIdle while it has none.
-	guardBeat = 30 * time.Millisecond
+	// silenceMax is after how much silence of its process a guard removes the addresses
+	// at the latest, see silence.
+	silenceMax = 150 * time.Millisecond
+	// guardIdle is how often the process speaks while the guard has no addresses.
 	guardIdle = 500 * time.Millisecond
+	// answerTime is how long a guard may take for an answer before it is replaced: much
+	// shorter than the kernel keeps an address. One that is to take the addresses has
+	// nothing to lose by it.
+	answerTime = 300 * time.Millisecond
+	takeTime   = 60 * time.Millisecond
 	// renewEvery is how often the guard renews an address, and addressLife how long
 	// the kernel keeps one that nobody renews: whole seconds, and up to half a second
 	// more.
@@ -31,6 +34,8 @@ type order struct {
 	// At is when it was said, by the machine's clock since it was started. An order
 	// that waited in the pipe while both processes were stopped is no sign of life.
 	At time.Duration `json:"at"`
+	// Silence is after how much of it the guard gives up.
+	Silence time.Duration `json:"silence"`
 	// Farewell is what the guard sends when it gives up, in the name of the process.
 	Farewell []datagram `json:"farewell,omitempty"`
 }
@@ -81,7 +86,7 @@ func (w ward) obey(o order, now time.Duration) (ward, deed) {
 	first := !w.begun
 	changed := first || !sameAddrs(w.order, o)
 	w.order, w.begun, w.fresh = o, true, max(w.fresh, o.At)
-	alive := now-o.At < GuardSilence
+	alive := now-o.At < o.Silence
 	switch {
 	case o.Hold && alive && o.Term > w.givenUp && (!w.held || changed):
 		w.held, w.renewed = true, now
@@ -93,14 +98,28 @@ func (w ward) obey(o order, now time.Duration) (ward, deed) {
 	return w, remove
 }
 
+// silence is how long a process may say nothing. Its last advertisement may be an
+// interval older than its last word to the guard, and others take over after three.
+func silence(interval time.Duration) time.Duration {
+	return min(silenceMax, (downFactor-1)*interval)
+}
+
+// beat is how often a process speaks, so that one word may come late.
+func beat(interval time.Duration) time.Duration { return silence(interval) / 5 }
+
+// next is when tick wants to be called; false: not at all.
+func (w ward) next() (time.Duration, bool) {
+	return min(w.fresh+w.order.Silence, w.renewed+renewEvery), w.held
+}
+
 // tick does what time asks for.
 func (w ward) tick(now time.Duration) (ward, deed) {
 	switch {
 	case !w.held:
 		return w, nothing
-	case now-w.fresh >= GuardSilence:
+	case now >= w.fresh+w.order.Silence:
 		return w.abandoned()
-	case now-w.renewed >= renewEvery:
+	case now >= w.renewed+renewEvery:
 		w.renewed = now
 		return w, put
 	}
@@ -127,3 +146,23 @@ func sameAddrs(a, b order) bool {
 	}
 	return true
 }
+
+// deadline is until when a guard has to answer.
+type deadline struct {
+	held bool      // by its last report
+	at   time.Time // zero: it owes no answer
+}
+
+// asked is that an order was given.
+func (d deadline) asked(o order, now time.Time) deadline {
+	at := now.Add(answerTime)
+	if o.Hold && !d.held {
+		at = now.Add(takeTime)
+	}
+	if d.at.IsZero() || at.Before(d.at) {
+		d.at = at
+	}
+	return d
+}
+
+func (d deadline) passed(now time.Time) bool { return !d.at.IsZero() && now.After(d.at) }

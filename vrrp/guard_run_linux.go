@@ -11,9 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guardTick bounds how late a guard notices silence.
-const guardTick = 10 * time.Millisecond
-
 // RunGuard is the guard's process: it obeys orders from in, reports to out, and
 // returns when in has ended and the addresses are gone. Signals are the caller's to
 // ignore: a guard ends when its process does.
@@ -26,16 +23,18 @@ func RunGuard(in io.Reader, out io.Writer) error {
 	g := &guard{sys: sys, out: json.NewEncoder(out)}
 	orders := make(chan order, 16)
 	go read(in, orders) // ends with the pipe, as the process does
-	tick := time.NewTicker(guardTick)
-	defer tick.Stop()
 	for {
+		var due <-chan time.Time
+		if at, held := g.ward.next(); held {
+			due = time.After(at - uptime())
+		}
 		select {
 		case o, more := <-orders:
 			if !more {
 				return g.abandon()
 			}
 			g.obey(o)
-		case <-tick.C:
+		case <-due:
 			g.tick()
 		}
 	}

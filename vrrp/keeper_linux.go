@@ -15,11 +15,10 @@ import (
 )
 
 const (
-	// answerTime is how long a guard may take for an answer before it is replaced. The
-	// kernel keeps an address four times as long.
-	answerTime = 500 * time.Millisecond
 	// guardPause is the least time between two starts of a guard.
 	guardPause = 100 * time.Millisecond
+	// superviseEvery is how often a guard's silence is noticed.
+	superviseEvery = 10 * time.Millisecond
 	// writeTime bounds the handing over of an order: the pipe of a guard that does not
 	// read is full sometime.
 	writeTime = 5 * time.Millisecond
@@ -38,9 +37,8 @@ type kernelKeeper struct {
 	once    sync.Once
 
 	mu     sync.Mutex
-	pipe   *os.File  // nil: no guard runs
-	asked  time.Time // the first order without an answer; zero: all were answered
-	starts uint64
+	pipe   *os.File // nil: no guard runs
+	answer deadline
 }
 
 func newKernelKeeper(command []string) *kernelKeeper {
@@ -61,9 +59,7 @@ func (k *kernelKeeper) order(o order) {
 	if err != nil || k.pipe == nil {
 		return
 	}
-	if k.asked.IsZero() {
-		k.asked = time.Now()
-	}
+	k.answer = k.answer.asked(o, time.Now())
 	_ = k.pipe.SetWriteDeadline(time.Now().Add(writeTime))
 	_, _ = k.pipe.Write(append(text, '\n')) // one that cannot read is replaced
 }
@@ -77,13 +73,14 @@ func (k *kernelKeeper) run(ctx context.Context) {
 	case <-k.needed:
 	}
 	for ctx.Err() == nil {
+		began := time.Now()
 		err := k.watch(ctx)
 		if ctx.Err() == nil {
 			k.tell(report{Died: fmt.Sprint(err)})
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(guardPause):
+		case <-time.After(time.Until(began.Add(guardPause))):
 		}
 	}
 }
@@ -142,8 +139,7 @@ func pipes(cmd *exec.Cmd) (in, out *os.File, theirs func(), err error) {
 func (k *kernelKeeper) begin(in *os.File) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pipe, k.asked = in, time.Time{}
-	k.starts++
+	k.pipe, k.answer = in, deadline{}
 }
 
 func (k *kernelKeeper) end() {
@@ -162,7 +158,7 @@ func (k *kernelKeeper) read(out *os.File) {
 			return
 		}
 		k.mu.Lock()
-		k.asked = time.Time{}
+		k.answer = deadline{held: r.Held}
 		k.mu.Unlock()
 		k.tell(r)
 	}
@@ -171,7 +167,7 @@ func (k *kernelKeeper) read(out *os.File) {
 // supervise returns when the guard has ended, is to end, or was killed because it did
 // not answer.
 func (k *kernelKeeper) supervise(ctx context.Context, cmd *exec.Cmd, ended <-chan struct{}) {
-	tick := time.NewTicker(answerTime / 5)
+	tick := time.NewTicker(superviseEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -191,7 +187,7 @@ func (k *kernelKeeper) supervise(ctx context.Context, cmd *exec.Cmd, ended <-cha
 func (k *kernelKeeper) silent(now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return !k.asked.IsZero() && now.Sub(k.asked) > answerTime
+	return k.answer.passed(now)
 }
 
 // finish waits for the guard's end, which its closed pipe brings about.

@@ -12,9 +12,6 @@ const (
 	retryAfter = 2 * time.Second
 	// sendTries is how many advertisements in a row may fail to be sent.
 	sendTries = 3
-	// lateMax is how late the loop of an Active router may wake: so early that it steps
-	// down before the guard loses patience.
-	lateMax = GuardSilence - guardBeat - 20*time.Millisecond
 	// endTime bounds how long Run waits for the guard when it ends.
 	endTime = 500 * time.Millisecond
 )
@@ -138,12 +135,12 @@ func (l *loop) turn(happened func(now time.Time)) {
 	l.publish()
 }
 
-// patience is how late the loop may wake and go on as if it had not. Others take over
-// when they have not heard an Active router for three intervals; what a Backup has not
-// heard may be waiting to be read.
+// patience is how late the loop may wake and go on as if it had not. That of an Active
+// router steps down before its guard gives up; what a Backup has not heard may be
+// waiting to be read.
 func (l *loop) patience() time.Duration {
 	if l.m.role == RoleActive {
-		return min(lateMax, downFactor*l.cfg.Interval)
+		return silence(l.cfg.Interval) - 2*beat(l.cfg.Interval)
 	}
 	return answerGap
 }

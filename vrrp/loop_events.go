@@ -112,7 +112,7 @@ func (l *loop) handOver(y yield, now time.Time) {
 func (l *loop) command(now time.Time) {
 	hold := l.m.role == RoleActive
 	if l.beat.IsZero() || hold != l.told.Hold || l.term != l.told.Term || l.told.On != l.link.name || !now.Before(l.beat.Add(l.beatEvery())) {
-		o := order{Term: l.term, Hold: hold, Addrs: l.cfg.Addrs, On: l.link.name}
+		o := order{Term: l.term, Hold: hold, Addrs: l.cfg.Addrs, On: l.link.name, Silence: silence(l.cfg.Interval)}
 		if hold && l.wire != nil {
 			o.Farewell = l.datagrams(0)
 		}
@@ -122,8 +122,8 @@ func (l *loop) command(now time.Time) {
 }
 
 func (l *loop) beatEvery() time.Duration {
-	if l.m.role == RoleActive || l.holding {
-		return guardBeat
+	if l.cfg.enabled() && (l.m.role == RoleActive || l.holding) {
+		return beat(l.cfg.Interval)
 	}
 	return guardIdle
 }

@@ -157,7 +157,7 @@ func (c *clustered) nodeAddrs() (list []netip.Addr) {
 	return list
 }
 
-// addNodes starts the nodes; the first one gets the virtual address.
+// addNodes starts the nodes; the first one is preferred and gets the virtual address.
 func (c *clustered) addNodes(ctx context.Context, binary string) error {
 	for i, a := range c.nodeAddrs() {
 		host, err := c.network.AddHost(fmt.Sprintf("node%d", i+1), a.String()+"/24")
@@ -178,9 +178,6 @@ func (c *clustered) addNodes(ctx context.Context, binary string) error {
 		c.nodes = append(c.nodes, n)
 	}
 	c.key = c.nodes[0].ClientKey()
-	if err := c.nodes[0].Host.Take(c.virtual); err != nil {
-		return err
-	}
 	c.sheet.Progress("waiting until no node is spared any more, as those that came up are")
 	select {
 	case <-ctx.Done():

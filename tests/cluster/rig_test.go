@@ -38,8 +38,8 @@ type rig struct {
 	holder  int            // index of the node that has the virtual address; -1: none
 }
 
-// newRig starts n nodes that know each other. The first one holds the virtual
-// address.
+// newRig starts n nodes that know each other. The first one is preferred and has the
+// virtual address.
 func newRig(t *testing.T, n int, over node.Settings) *rig {
 	t.Helper()
 	r := &rig{network: lab.New(t), virtual: netip.MustParseAddr("10.99.0.100"), holder: -1}
@@ -116,21 +116,18 @@ func (r *rig) start(t *testing.T, i int) {
 	})
 }
 
-// hold moves the virtual address to a node, as VRRP would.
+// hold waits until a node has the virtual address.
 func (r *rig) hold(t *testing.T, i int) {
 	t.Helper()
-	if r.holder >= 0 {
-		_ = r.hosts[r.holder].Drop(r.virtual) // it may have gone with the host
-	}
-	if err := r.hosts[i].Take(r.virtual); err != nil {
-		t.Fatal(err)
-	}
-	r.holder = i
-	for _, h := range append([]*lab.Host{r.client}, r.hosts...) {
-		if err := h.Forget(); err != nil {
-			t.Fatal(err)
+	d := r.nodes[i].Dispatcher()
+	defer d.Close()
+	eventually(t, "the first node has the virtual address", func() bool {
+		var h struct {
+			VirtualAddr struct{ Held bool } `json:"virtual_addr"`
 		}
-	}
+		return d.Call(soon(t), "GET", "/v3/health/", nil, &h) == nil && h.VirtualAddr.Held
+	})
+	r.holder = i
 }
 
 // together waits until every node knows that all are alive.

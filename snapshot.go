@@ -9,6 +9,7 @@ import (
 	"vdi-gateway/balancer"
 	"vdi-gateway/balancer/directory"
 	"vdi-gateway/gateway"
+	"vdi-gateway/vrrp"
 )
 
 // reportEvery is how often this node tells the others how it does.
@@ -69,7 +70,25 @@ func (a *app) snapshot() statistics.Snapshot {
 		s.Nodes = nodeLines(members)
 		s.Directory = directoryLine(a.cluster.directory.Stats())
 	}
+	if v := a.vrrp.Status(); v.Role != vrrp.RoleNone {
+		s.VRRP = vrrpLine(v)
+	}
 	return s
+}
+
+func vrrpLine(v vrrp.Status) *statistics.VRRP {
+	c := v.Counters
+	line := &statistics.VRRP{
+		Since: v.Since, Took: max(0, v.Took), Strangers: len(v.Strangers), Became: map[string]uint64{}, Discarded: map[string]uint64{},
+		Sent: c.Sent, Unsent: c.SendErrors, Received: c.Received, Announced: c.Announced, Guards: c.Guards,
+	}
+	for role, n := range c.Became {
+		line.Became[string(role)] = n
+	}
+	for why, n := range c.Discarded {
+		line.Discarded[string(why)] = n
+	}
+	return line
 }
 
 func dispatcherLine(list []gateway.Dispatcher) (line statistics.Dispatchers) {

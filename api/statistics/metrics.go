@@ -2,6 +2,7 @@ package statistics
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -36,7 +37,7 @@ func (c *snapshots) Describe(to chan<- *prometheus.Desc) {
 	for _, m := range plain {
 		to <- m.desc
 	}
-	for _, m := range labelled {
+	for _, m := range slices.Concat(labelled, election) {
 		to <- m.desc
 	}
 	to <- buildInfo
@@ -49,7 +50,7 @@ func (c *snapshots) Collect(to chan<- prometheus.Metric) {
 	for _, m := range plain {
 		to <- value(m.desc, m.kind, m.of(&snap))
 	}
-	for _, m := range labelled {
+	for _, m := range slices.Concat(labelled, election) {
 		n := 0
 		m.each(&snap, func(v float64, labels ...string) {
 			if n++; n <= maxLabels {

@@ -43,6 +43,11 @@ func three() Snapshot {
 			Records: map[string]int{"grant": 41, "sticky": 5}, Bytes: 9000,
 			Lag: 15 * time.Millisecond, Refused: map[string]uint64{"slot": 2},
 		},
+		VRRP: &VRRP{
+			Since: time.UnixMilli(1_795_000_000_500), Took: 700 * time.Microsecond, Strangers: 1,
+			Became: map[string]uint64{"active": 2, "backup": 3}, Discarded: map[string]uint64{"vrid": 5},
+			Sent: 1000, Unsent: 1, Received: 40, Announced: 9, Guards: 1,
+		},
 		Backends: []BackendLine{
 			{Front: "tunnel", Node: a(1), Up: true, Connections: 40, Total: 4000},
 			{Front: "tunnel", Node: a(3), Total: 12},

@@ -27,6 +27,7 @@ type Snapshot struct {
 	Dispatchers Dispatchers
 	Relay       Relay
 	Directory   *Directory    // nil: the node is alone
+	VRRP        *VRRP         // nil: there is no virtual address to move
 	Backends    []BackendLine // of the balancer's frontends; none on a node alone
 	Nodes       []NodeLine    // this one included, in the order of internal_addrs; none: the node is alone
 }

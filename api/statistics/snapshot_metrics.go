@@ -36,12 +36,15 @@ var plain = []struct {
 	{describe("relay_spliced_bytes_total", "Bytes the kernel moved without the process touching them."), counter, func(s *Snapshot) float64 { return float64(s.Relay.Spliced) }},
 }
 
-// labelled are the metrics with a series per label; each calls add for every one.
-var labelled = []struct {
+// shown is a metric with a series per label; each calls add for every one.
+type shown struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
 	each func(s *Snapshot, add func(v float64, labels ...string))
-}{
+}
+
+// labelled are the metrics that may have labels.
+var labelled = []shown{
 	{describe("role", "1 for the node's role on the virtual address, 0 for the others.", "role"), gauge, eachRole},
 	{describe("bytes_total", "Bytes of sessions: up is from clients to VMs.", "direction"), counter, func(s *Snapshot, add func(float64, ...string)) {
 		add(float64(s.BytesUp), "up")

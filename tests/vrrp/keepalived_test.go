@@ -76,11 +76,14 @@ func (k *keepalived) die() {
 	}
 }
 
-// version is what Keepalived calls itself.
+// version is what a program calls itself; some say so among their errors.
 func version(t *testing.T, command string) string {
 	t.Helper()
-	out, _ := exec.Command(command, "--version").CombinedOutput() // what is printed is enough
-	line, _, _ := strings.Cut(string(out), "\n")
+	var out, errs strings.Builder
+	cmd := exec.CommandContext(soon(t), command, "--version")
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run() // what is printed is enough
+	line, _, _ := strings.Cut(out.String()+errs.String(), "\n")
 	return line
 }
 

@@ -59,6 +59,10 @@ type health struct {
 	Status      string
 	Role        string
 	VirtualAddr struct{ Held bool } `json:"virtual_addr"`
+	Cluster     []struct {
+		Alive bool
+		Role  string
+	}
 	Checks      []struct {
 		Name   string
 		OK     bool

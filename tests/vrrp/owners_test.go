@@ -27,8 +27,7 @@ func (r *rig) only(h *lab.Host, since time.Time, limit time.Duration) {
 	eventually(r.t, h.Name()+" alone has the address, and not "+names(r.owners.Now()), func() bool {
 		return slices.Equal(r.owners.Now(), []*lab.Host{h})
 	})
-	spans := r.owners.Spans(since)
-	took := spans[len(spans)-1].From.Sub(since)
+	took := max(0, r.lastChange().Sub(since))
 	limit += r.stalls.within(since, since.Add(took))
 	if took > limit {
 		r.t.Errorf("%s alone has the address: got it after %s, want it within %s", h.Name(), took, limit)
@@ -49,6 +48,12 @@ func (r *rig) takes(h *lab.Host, since time.Time, limit time.Duration) {
 		}
 		return
 	}
+}
+
+// lastChange is since when the owners are those of now.
+func (r *rig) lastChange() time.Time {
+	spans := r.owners.Spans(r.began)
+	return spans[len(spans)-1].From
 }
 
 // settled waits until one host has the address, and returns it.

@@ -23,6 +23,7 @@ const (
 // gets them: so it is seen where the client's table of neighbours leads.
 type pings struct {
 	r     *rig
+	began time.Time
 	mu    sync.Mutex
 	given []answer
 }
@@ -35,7 +36,7 @@ type answer struct {
 // ping asks until the test ends. All nodes have been added before.
 func (r *rig) ping() *pings {
 	r.t.Helper()
-	p, hosts := &pings{r: r}, map[netip.Addr]*lab.Host{}
+	p, hosts := &pings{r: r, began: time.Now()}, map[netip.Addr]*lab.Host{}
 	for _, m := range r.nodes {
 		for _, a := range m.host.Addrs() {
 			hosts[a] = m.host
@@ -99,8 +100,10 @@ func (p *pings) listen(conn net.PacketConn, hosts map[netip.Addr]*lab.Host) {
 // host became the only owner.
 func (p *pings) reach(h *lab.Host) {
 	p.r.t.Helper()
-	spans := p.r.owners.Spans(time.Time{})
-	since := spans[len(spans)-1].From
+	since := p.r.lastChange()
+	if since.Before(p.began) {
+		since = p.began
+	}
 	var first time.Time
 	eventually(p.r.t, "the client reaches "+h.Name(), func() bool {
 		first = p.first(h, since)

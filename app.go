@@ -72,8 +72,9 @@ type app struct {
 	accepted []acceptedKey
 	serving  bool
 	joined   bool // it has heard what the other nodes know, or waited for it
-	// wasReady is what ready said last.
+	// wasReady is what ready said last, served when it last was.
 	wasReady bool
+	served   time.Time
 }
 
 // newApp builds the parts around an open store. Nothing runs yet.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,8 +14,29 @@ import (
 	"vdi-gateway/vrrp"
 )
 
+// forgiven is how long a node whose check through a tunnel fails may have the virtual
+// address all the same: under load one check can be late.
+const forgiven = 2500 * time.Millisecond
+
 // yieldTime bounds a hand-over of the virtual address.
 const yieldTime = 3 * time.Second
+
+// compete tells VRRP whether this node can serve. The address stays where it is when
+// only the last check failed.
+func (a *app) compete(ready bool, why string, now time.Time) {
+	a.mu.Lock()
+	switch {
+	case ready:
+		a.served = now
+	case strings.HasPrefix(why, checkTunnel) && now.Sub(a.served) < forgiven:
+		ready = true
+	}
+	a.mu.Unlock()
+	if ready && !a.balancer.Ready() {
+		ready, why = false, "the balancer has not checked the nodes yet"
+	}
+	a.vrrp.SetReady(ready, why)
+}
 
 // virtualAddr is the virtual address as health shows it.
 func virtualAddr(addr string, s vrrp.Status) api.VirtualAddr {
@@ -35,6 +58,9 @@ func addressChecks(addr string, s vrrp.Status) []api.Check {
 	if s.Role != vrrp.RoleActive && here(addr) {
 		list = append(list, api.Check{Name: "virtual_addr", Detail: addr + " is on this host although this node is not active: remove whatever put it there"})
 	}
+	if s.Role != vrrp.RoleNone && !onLocalNetwork(addr) {
+		list = append(list, api.Check{Name: "virtual_addr", OK: true, Detail: addr + " is in no network of this host: only those reach it who have a route to it"})
+	}
 	if len(s.Strangers) > 0 {
 		list = append(list, api.Check{Name: "router_id", Detail: strangersText(s.Strangers)})
 	}
@@ -49,6 +75,20 @@ func here(addr string) bool {
 	}
 	local, err := localAddrs()
 	return err == nil && isLocal(a.Unmap(), local)
+}
+
+// onLocalNetwork tells whether an address is in the network of an interface of this
+// host.
+func onLocalNetwork(addr string) bool {
+	a, err := netip.ParseAddr(addr)
+	if err != nil {
+		return true
+	}
+	local, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(local, func(l net.Addr) bool {
+		p, err := netip.ParsePrefix(l.String())
+		return err == nil && p.Addr() != a && p.Contains(a)
+	})
 }
 
 func roleText(s vrrp.Status) string {

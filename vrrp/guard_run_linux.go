@@ -58,8 +58,9 @@ type guard struct {
 	ward ward
 	sys  *addresses
 	out  *json.Encoder
-	wire *adverts // for the farewell; nil: there is none
-	on   string   // its interface
+	wire *adverts   // for the farewell; nil: there is none
+	on   string     // its interface
+	from netip.Addr // its source
 }
 
 func (g *guard) obey(o order) {
@@ -126,15 +127,15 @@ func (g *guard) do(d deed) ([]netip.Addr, error) {
 
 // prepare opens what the farewell needs while there is time.
 func (g *guard) prepare(o order) {
-	if len(o.Farewell) == 0 || g.wire != nil && g.on == o.On {
+	if len(o.Farewell) == 0 || g.wire != nil && g.on == o.On && g.from == o.Farewell[0].From {
 		return
 	}
 	if g.wire != nil {
 		g.wire.close()
 	}
+	g.on, g.from = o.On, o.Farewell[0].From
 	// Without one, others wait for the end of their timers.
-	g.wire, _ = openAdverts(o.On, o.Farewell[0].From)
-	g.on = o.On
+	g.wire, _ = openAdverts(g.on, g.from)
 }
 
 func (g *guard) farewell() {

@@ -31,9 +31,9 @@ type loop struct {
 	cfg      Config
 	m        machine
 	link     link
-	wire     wire      // nil: there is none
-	now      time.Time // of this turn
-	wake     time.Time // when the alarm goes off
+	wire     wire          // nil: there is none
+	now      time.Time     // of this turn
+	wake     time.Duration // when the alarm goes off, by the uptime
 	stopping bool
 	status   Status
 	logged   map[string]time.Time
@@ -70,7 +70,7 @@ func (l *loop) run(ctx context.Context) error {
 	l.workers.Go(func() { l.v.sys.watch(workers, l.links) })
 	l.workers.Go(func() { l.keeper.run(workers) })
 	l.workers.Go(l.alarm.run)
-	l.workers.Go(func() { l.write(workers) })
+	l.workers.Go(l.write)
 	l.now = time.Now()
 	l.m, l.orphan = newMachine(election{}, "", l.now), l.now
 	for !l.over() {
@@ -78,6 +78,7 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	l.closeWire()
 	l.alarm.close()
+	close(l.journal)
 	cancel()
 	l.workers.Wait()
 	return nil
@@ -120,7 +121,7 @@ func (l *loop) turn(happened func(now time.Time)) {
 	now := time.Now()
 	was := l.m
 	l.now = now
-	if late := now.Sub(l.wake); late > l.patience() {
+	if late := l.v.sys.uptime() - l.wake; late > l.patience() {
 		l.m = l.m.paused(late, now)
 		l.drain(now)
 	}
@@ -221,8 +222,9 @@ func (l *loop) setAlarm() {
 			next = t
 		}
 	}
-	l.wake = next
-	l.alarm.set(time.Until(next))
+	after := time.Until(next)
+	l.wake = l.v.sys.uptime() + after
+	l.alarm.set(after)
 }
 
 // publish lets others see how it does.

@@ -1,7 +1,6 @@
 package vrrp
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -15,15 +14,10 @@ const (
 	warnMax   = 256
 )
 
-// write logs until ctx is done: a journal that is stuck must not stop the loop.
-func (l *loop) write(ctx context.Context) {
-	for {
-		select {
-		case entry := <-l.journal:
-			entry()
-		case <-ctx.Done():
-			return
-		}
+// write logs until the journal is closed: one that is stuck must not stop the loop.
+func (l *loop) write() {
+	for entry := range l.journal {
+		entry()
 	}
 }
 

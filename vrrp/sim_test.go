@@ -89,7 +89,7 @@ func (n *simNode) start() {
 	log := logrus.New()
 	log.SetOutput(simLog{n})
 	n.v = newVRRP(Deps{Log: log}, system{
-		look: n.look, watch: n.watch, open: n.open, guard: n.newGuard, alarm: n.newAlarm,
+		look: n.look, watch: n.watch, open: n.open, guard: n.newGuard, alarm: n.newAlarm, uptime: simUptime,
 	})
 	if err := n.v.Apply(n.cfg); err != nil {
 		panic(err)

@@ -13,6 +13,8 @@ type system struct {
 	open  func(Config, link) (wire, error)
 	guard func() keeper
 	alarm func() (alarm, error)
+	// uptime goes on while the host sleeps, which other clocks do not.
+	uptime func() time.Duration
 }
 
 // link is the interface of a router.

@@ -13,6 +13,8 @@ func linux(guard []string) system {
 		open:  openWire,
 		guard: func() keeper { return newKernelKeeper(guard) },
 		alarm: func() (alarm, error) { return newKernelAlarm() },
+
+		uptime: uptime,
 	}
 }
 

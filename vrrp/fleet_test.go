@@ -29,14 +29,15 @@ const (
 // fleet is a simulation and what was seen in it.
 type fleet struct {
 	*simNet
-	t    *testing.T
-	none time.Duration // the longest time without the address, at present
-	two  time.Duration // and with two
+	t      *testing.T
+	chance *rand.Rand    // of what happens; the network has its own
+	none   time.Duration // the longest time without the address, at present
+	two    time.Duration // and with two
 }
 
 func newFleet(t *testing.T, seed uint64) *fleet {
 	r := rand.New(rand.NewPCG(seed, 1))
-	f := &fleet{t: t, simNet: &simNet{rand: r, delay: 2 * time.Millisecond, parts: map[netip.Addr]int{}, begin: time.Now()}}
+	f := &fleet{t: t, chance: r, simNet: &simNet{rand: rand.New(rand.NewPCG(seed, 2)), delay: 2 * time.Millisecond, parts: map[netip.Addr]int{}, begin: time.Now()}}
 	interval := []time.Duration{10, 50, 100, 1000}[r.IntN(4)] * time.Millisecond
 	preempt, equal := r.IntN(2) == 0, r.IntN(4) == 0
 	for i := range 2 + r.IntN(4) {
@@ -132,9 +133,9 @@ const overlap = 5 * time.Millisecond
 
 // mishap is what befalls a node alone: see event.
 func (f *fleet) mishap() (string, func()) {
-	n := f.nodes[f.rand.IntN(len(f.nodes))]
+	n := f.nodes[f.chance.IntN(len(f.nodes))]
 	name := n.addr().String()
-	switch f.rand.IntN(6) {
+	switch f.chance.IntN(6) {
 	case 0:
 		n.crash()
 		return name + " loses power", n.start
@@ -159,8 +160,8 @@ func (f *fleet) mishap() (string, func()) {
 // event does something to a node or to the network, and returns how to undo it and how
 // much longer than usual it may take.
 func (f *fleet) event() (name string, undo func(), extra time.Duration) {
-	n := f.nodes[f.rand.IntN(len(f.nodes))]
-	switch f.rand.IntN(10) {
+	n := f.nodes[f.chance.IntN(len(f.nodes))]
+	switch f.chance.IntN(10) {
 	case 0:
 		f.partition()
 		return fmt.Sprintf("the network falls apart: %v", f.parts), f.heal, 0
@@ -238,11 +239,11 @@ func simulate(t *testing.T, seed uint64) {
 	for range 8 {
 		var undo []func()
 		var extra time.Duration
-		for range 1 + f.rand.IntN(3) {
+		for range 1 + f.chance.IntN(3) {
 			name, back, more := f.event()
 			f.note("- %s", name)
 			undo, extra = append(undo, back), max(extra, more)
-			time.Sleep(time.Duration(f.rand.Int64N(int64(2 * f.down()))))
+			time.Sleep(time.Duration(f.chance.Int64N(int64(2 * f.down()))))
 		}
 		for _, back := range undo {
 			back()

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -25,6 +26,8 @@ type simNode struct {
 	v    *VRRP
 	stop context.CancelFunc
 	over chan struct{} // closed when Run has returned
+
+	unready atomic.Bool // nobody says that it is ready
 
 	mu       sync.Mutex
 	on       bool          // the process runs
@@ -110,7 +113,9 @@ func (n *simNode) beReady(ctx context.Context, v *VRRP) {
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		n.gate()
-		v.SetReady(true, "")
+		if !n.unready.Load() {
+			v.SetReady(true, "")
+		}
 		select {
 		case <-ctx.Done():
 		case <-tick.C:

@@ -21,21 +21,23 @@ const forgiven = 2500 * time.Millisecond
 // yieldTime bounds a hand-over of the virtual address.
 const yieldTime = 3 * time.Second
 
-// compete tells VRRP whether this node can serve. The address stays where it is when
-// only the last check failed.
-func (a *app) compete(ready bool, why string, now time.Time) {
+// compete tells VRRP whether this node can serve.
+func (a *app) compete(ready bool, why string) {
+	fit := a.fitFor(ready, why, time.Now())
+	if fit && !a.balancer.Ready() {
+		fit, why = false, "the balancer has not checked the nodes yet"
+	}
+	a.vrrp.SetReady(fit, why)
+}
+
+// fitFor forgives when only the last check through a tunnel failed.
+func (a *app) fitFor(ready bool, why string, now time.Time) bool {
 	a.mu.Lock()
-	switch {
-	case ready:
+	defer a.mu.Unlock()
+	if ready {
 		a.served = now
-	case strings.HasPrefix(why, checkTunnel) && now.Sub(a.served) < forgiven:
-		ready = true
 	}
-	a.mu.Unlock()
-	if ready && !a.balancer.Ready() {
-		ready, why = false, "the balancer has not checked the nodes yet"
-	}
-	a.vrrp.SetReady(ready, why)
+	return ready || strings.HasPrefix(why, checkTunnel) && now.Sub(a.served) < forgiven
 }
 
 // virtualAddr is the virtual address as health shows it.

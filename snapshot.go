@@ -21,7 +21,7 @@ func (a *app) report(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		ready, why := a.fit(ctx)
-		a.compete(ready, why, time.Now())
+		a.compete(ready, why)
 		a.mu.Lock()
 		a.wasReady = ready
 		revision := a.current.Number

@@ -65,14 +65,20 @@ func (c *contest) run() {
 	if c.first {
 		first, second = second, first
 	}
-	start := time.Now()
-	first.launch()
-	first.competes()
-	c.only(first.host, start, patience)
+	c.begins(first)
 	owner := c.joins(first, second)
 	owner = c.cut(owner)
 	owner = c.dies(owner)
 	c.divided(owner)
+}
+
+// begins starts the first contender.
+func (c *contest) begins(first *contender) {
+	c.t.Helper()
+	start := time.Now()
+	first.launch()
+	first.competes()
+	c.only(first.host, start, patience)
 }
 
 func (c *contest) other(one *contender) *contender {

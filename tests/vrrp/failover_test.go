@@ -129,4 +129,3 @@ func TestStoppedNodeHandsOver(t *testing.T) {
 		})
 	}
 }
-

@@ -63,7 +63,7 @@ type health struct {
 		Alive bool
 		Role  string
 	}
-	Checks      []struct {
+	Checks []struct {
 		Name   string
 		OK     bool
 		Detail string

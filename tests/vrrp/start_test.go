@@ -44,12 +44,16 @@ func TestLeftoverIsRemovedAtTheStart(t *testing.T) {
 // logged tells whether a line of a log has a level and all words.
 func logged(n *node.Node, level string, words ...string) bool {
 	for line := range strings.Lines(n.Log()) {
-		missing := func(word string) bool { return !strings.Contains(line, word) }
-		if strings.Contains(line, "level="+level) && !slices.ContainsFunc(words, missing) {
+		if strings.Contains(line, "level="+level) && contains(line, words...) {
 			return true
 		}
 	}
 	return false
+}
+
+// contains tells whether a text has all words.
+func contains(text string, words ...string) bool {
+	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
 }
 
 // release removes what is left when process and guard died, before the kernel does.
@@ -99,7 +103,7 @@ func TestWithoutCapabilities(t *testing.T) {
 		h := m.health()
 		var ok bool
 		detail, ok = h.check("vrrp")
-		return !ok && h.Status == "degraded" && strings.Contains(detail, "CAP_NET_ADMIN") && strings.Contains(detail, "CAP_NET_RAW")
+		return !ok && h.Status == "degraded" && contains(detail, "CAP_NET_ADMIN", "CAP_NET_RAW")
 	})
 	t.Log(detail)
 	if owners := r.owners.Now(); len(owners) > 0 {

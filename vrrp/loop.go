@@ -101,7 +101,7 @@ func (l *loop) wait(ctx context.Context) {
 	case <-done:
 		l.turn(func(time.Time) { l.stopping = true })
 	case <-l.alarm.rings():
-		l.turn(func(time.Time) {})
+		l.turn(l.drain)
 	case p := <-l.packets:
 		l.turn(func(now time.Time) { l.arrived(p, now) })
 	case r := <-l.keeper.reports():
@@ -123,7 +123,6 @@ func (l *loop) turn(happened func(now time.Time)) {
 	l.now = now
 	if late := l.v.sys.uptime() - l.wake; late > l.patience() {
 		l.m = l.m.paused(late, now)
-		l.drain(now)
 	}
 	happened(now)
 	l.compete(now)
@@ -146,7 +145,7 @@ func (l *loop) patience() time.Duration {
 	return answerGap
 }
 
-// drain reads what arrived while this process stood still.
+// drain reads what has arrived: it may be what a timer has waited for.
 func (l *loop) drain(now time.Time) {
 	for {
 		select {
@@ -183,17 +182,12 @@ func (l *loop) announce(now time.Time) {
 	}
 }
 
-// send sends an advertisement to all there are to send it to. That only some of them
-// could be reached is their affair.
+// send sends an advertisement. A router that nobody can hear does not compete.
 func (l *loop) send(priority uint8, now time.Time) {
 	if l.wire == nil {
 		return
 	}
-	errs := make([]error, 0, 1)
-	for _, d := range l.datagrams(priority) {
-		errs = append(errs, l.wire.send(d))
-	}
-	err := errors.Join(errs...)
+	err := l.sendAll(l.datagrams(priority))
 	l.status.Counters.Sent++
 	if err == nil {
 		l.failed = 0
@@ -204,6 +198,20 @@ func (l *loop) send(priority uint8, now time.Time) {
 		l.block("advertisements cannot be sent on "+l.link.name+": "+err.Error(), now)
 		l.closeWire()
 	}
+}
+
+// sendAll fails when nobody could be sent to.
+func (l *loop) sendAll(list []datagram) error {
+	var errs []error
+	for _, d := range list {
+		if err := l.wire.send(d); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) < len(list) {
+		return nil
+	}
+	return errors.Join(errs...)
 }
 
 func (l *loop) datagrams(priority uint8) (list []datagram) {

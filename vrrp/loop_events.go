@@ -50,7 +50,7 @@ func (l *loop) observe(a Advertisement, p Packet, err error, now time.Time) {
 	case a.Version != l.cfg.Version:
 		what = fmt.Sprintf("speaks version %d with router id %d, this node version %d", a.Version, a.VRID, l.cfg.Version)
 	case !l.cfg.lists(a) && (err == nil || errors.Is(err, DiscardAddresses) || errors.Is(err, DiscardSource)):
-		what = fmt.Sprintf("uses router id %d for other addresses: %s", a.VRID, fmt.Sprint(a.Addrs))
+		what = fmt.Sprintf("uses router id %d for other addresses: %s", a.VRID, listed(a.Addrs))
 	default:
 		return
 	}
@@ -75,7 +75,7 @@ func (l *loop) reported(r report, now time.Time) {
 	}
 	l.orphan, l.holding = time.Time{}, r.Held
 	if len(r.Found) > 0 {
-		l.warn(fmt.Sprintf("%v was on this host and no node had it: removed", r.Found))
+		l.warn(listed(r.Found) + " was on this host already, which the node had not yet won: removed")
 	}
 	if r.Error != "" {
 		l.warn("the virtual address: " + r.Error)

@@ -2,6 +2,8 @@ package vrrp
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -56,18 +58,24 @@ func (l *loop) notice(was machine) {
 	fields := logrus.Fields{
 		"role": string(l.m.role), "was": string(was.role), "interface": l.link.name, "router_id": l.cfg.VRID,
 	}
-	addrs, why, role := fmt.Sprint(l.cfg.advertised()), l.m.why, l.m.role
-	l.log(func() {
-		log := l.v.deps.Log.WithFields(fields)
-		switch role {
-		case RoleActive:
-			log.Infof("this node is active now and takes %s: %s", addrs, why)
-		case RoleBackup:
-			log.Infof("this node is backup now for %s: %s", addrs, why)
-		default:
-			log.Warnf("this node does not compete for %s: %s", addrs, why)
-		}
-	})
+	text := map[Role]string{
+		RoleActive: "this node is active now and takes %s: %s", RoleBackup: "this node is backup now for %s: %s",
+		RoleFault: "this node does not compete for %s: %s",
+	}[l.m.role]
+	level := logrus.InfoLevel
+	if l.m.role == RoleFault && !l.stopping && l.m.why != starting {
+		level = logrus.WarnLevel
+	}
+	text = fmt.Sprintf(text, listed(l.cfg.advertised()), l.m.why)
+	l.log(func() { l.v.deps.Log.WithFields(fields).Log(level, text) })
+}
+
+func listed(addrs []netip.Addr) string {
+	var texts []string
+	for _, a := range addrs {
+		texts = append(texts, a.String())
+	}
+	return strings.Join(texts, ", ")
 }
 
 // answerYield tells who asked for a hand-over how it went.

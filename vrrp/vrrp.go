@@ -13,6 +13,9 @@ import (
 // say any more that they serve.
 const staleAfter = 5 * time.Second
 
+// starting is why a node does not compete that was not heard of yet.
+const starting = "this node is starting"
+
 var (
 	// ErrNotActive is that this node has no address to hand over.
 	ErrNotActive = errors.New("this node is not active")
@@ -48,7 +51,7 @@ func New(deps Deps) *VRRP { return newVRRP(deps, linux(deps.Guard)) }
 func newVRRP(deps Deps, sys system) *VRRP {
 	return &VRRP{
 		deps: deps, sys: sys, changed: make(chan struct{}, 1), yields: make(chan yield),
-		status: Status{Role: RoleNone}, unfit: "this node is starting",
+		status: Status{Role: RoleNone}, unfit: starting,
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 var deciding = []string{
 	"balancer/directory/state.go", "balancer/directory/entry.go", "balancer/directory/vector.go", "balancer/place.go",
 	"settingsdb/agreement/change.go",
-	"settingsdb/agreement/member.go", "vrrp/config.go", "vrrp/guard.go", "vrrp/machine.go", "vrrp/machine_heard.go",
+	"settingsdb/agreement/member.go", "vrrp/config.go", "vrrp/guard.go", "vrrp/machine.go", "vrrp/machine_expire.go", "vrrp/machine_heard.go",
 	"vrrp/packet.go",
 }
 

@@ -37,12 +37,12 @@ func openAdverts(on string, source netip.Addr) (*adverts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("interface %s: %w", on, err)
 	}
-	network, any := "ip4:", "0.0.0.0"
+	network, own := "ip4:", "0.0.0.0"
 	if source.Is6() {
-		network, any = "ip6:", "::"
+		network, own = "ip6:", "::"
 	}
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return bindTo(c, on) }}
-	conn, err := lc.ListenPacket(context.Background(), network+strconv.Itoa(Protocol), any)
+	conn, err := lc.ListenPacket(context.Background(), network+strconv.Itoa(Protocol), own)
 	if err != nil {
 		return nil, fmt.Errorf("open a raw socket on %s: %w", on, explained(err))
 	}

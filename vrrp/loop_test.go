@@ -146,7 +146,7 @@ func TestApplyWhileActive(t *testing.T) {
 		}
 		since := f.nodes[0].v.Status().Since
 		change(func(c *Config) { c.Interval = 50 * time.Millisecond })
-		change(func(c *Config) { c.Priority = 100 + uint8(c.Node.As4()[3]) })
+		change(func(c *Config) { c.Priority = 100 + c.Node.As4()[3] })
 		f.steady(0, time.Second)
 		if got := f.nodes[0].v.Status(); got.Role != RoleActive || got.Since != since {
 			t.Errorf("got %s since %s, want active without a break", got.Role, got.Since)

@@ -14,6 +14,7 @@ import (
 	"github.com/mdlayher/packet"
 
 	"vdi-gateway/tests/lab"
+	product "vdi-gateway/vrrp"
 )
 
 const (
@@ -38,6 +39,7 @@ type capture struct {
 	r    *rig
 	mu   sync.Mutex
 	file bytes.Buffer
+	ends bool // somebody has resigned
 }
 
 // capture records until the test ends.
@@ -73,8 +75,34 @@ func (c *capture) record(conn *packet.Conn) {
 			c.file.Write(binary.LittleEndian.AppendUint32(nil, uint32(word)))
 		}
 		c.file.Write(b[:n])
+		c.ends = c.ends || resigns(b[:n])
 		c.mu.Unlock()
 	}
+}
+
+// resigns tells whether a frame is an advertisement of priority 0.
+func resigns(frame []byte) bool {
+	const ethernet, ip4, ip6, protocol4, protocol6, priority = 14, 20, 40, 9, 6, 2
+	at := func(i int) int {
+		if i < len(frame) {
+			return int(frame[i])
+		}
+		return -1
+	}
+	switch at(ethernet) >> 4 {
+	case 4: // without options
+		return at(ethernet+protocol4) == product.Protocol && at(ethernet+ip4+priority) == 0
+	case 6:
+		return at(ethernet+protocol6) == product.Protocol && at(ethernet+ip6+priority) == 0
+	}
+	return false
+}
+
+// ended tells whether it has seen somebody resign.
+func (c *capture) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ends
 }
 
 // decode has tshark decode VRRP and what announces addresses, with a preference of it.

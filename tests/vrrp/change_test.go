@@ -53,6 +53,11 @@ func priorities(all ...int) node.Settings {
 // that a take-over needs where there is a new election.
 func TestSettingsChangeLive(t *testing.T) {
 	t.Parallel()
+	steady(t, changeLive)
+}
+
+func changeLive(t testing.TB) {
+	t.Helper()
 	r := newCluster(t, four, 3, nil)
 	d := r.nodes[0].node.Dispatcher()
 	t.Cleanup(d.Close)
@@ -90,10 +95,19 @@ func (c change) judge(r *rig, owner *lab.Host, at time.Time) {
 	r.overlap(at, slack)
 }
 
+// readyTime is how long a node needs to find out that it can serve, or cannot.
+const readyTime = 500 * time.Millisecond
+
 // A node that is switched off resigns at once, and one that is switched on again takes
 // part.
 func TestDisabledNodeResigns(t *testing.T) {
 	t.Parallel()
+	need(t, "keepalived")
+	steady(t, disable)
+}
+
+func disable(t testing.TB) {
+	t.Helper()
 	c := newContest(t, combination{version: 3, virtual: four, first: true, priority: 200, preempt: true})
 	c.begins(c.ours)
 	c.joins(c.ours, c.theirs)
@@ -107,7 +121,7 @@ func TestDisabledNodeResigns(t *testing.T) {
 		if _, err := d.Change(soon(t), node.Settings{"is_enabled": tt.enabled}); err != nil {
 			t.Fatal(err)
 		}
-		c.only(tt.owner.host, at, time.Since(at)+c.limit(tt.owner))
+		c.only(tt.owner.host, at, time.Since(at)+readyTime+c.limit(tt.owner))
 		c.overlap(at, slack+keepalivedSlack)
 	}
 	if role := c.nodes[0].health().Role; role != "active" {
@@ -124,6 +138,11 @@ const checkTime = 4500 * time.Millisecond
 func TestNodeThatCannotServeResigns(t *testing.T) {
 	t.Parallel()
 	need(t, "nft")
+	steady(t, cannotServe)
+}
+
+func cannotServe(t testing.TB) {
+	t.Helper()
 	r := newCluster(t, four, 2, nil)
 	owner := r.machineOf(r.settled())
 	successor := r.better(owner)

@@ -25,7 +25,7 @@ type contest struct {
 	ours, theirs *contender
 }
 
-func newContest(t *testing.T, c combination) *contest {
+func newContest(t testing.TB, c combination) *contest {
 	t.Helper()
 	r := newRig(t, c.virtual)
 	m := r.add(c.settings(), c.addrs()...)

@@ -5,8 +5,8 @@
 // What counts is not what the processes say but what the kernels of the hosts have:
 // lab.Owners hears every change of an address, so that a moment with two owners, or
 // with none, is found however short it is. Times are allowed as long as RFC 9568 says
-// that they may take, and 100 ms more; a machine that is too busy to let a process run
-// adds what it stood still (stalls), since that would be the machine's fault.
+// that they may take, and 100 ms more. A machine that is too busy to let processes run
+// proves nothing: what fails there is made once more (steady).
 //
 // A quick selection runs with `make test`; the build tag e2e brings the full matrix
 // against Keepalived, longer disturbances and more of them.

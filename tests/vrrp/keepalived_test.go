@@ -77,7 +77,7 @@ func (k *keepalived) die() {
 }
 
 // version is what a program calls itself; some say so among their errors.
-func version(t *testing.T, command string) string {
+func version(t testing.TB, command string) string {
 	t.Helper()
 	var out, errs strings.Builder
 	cmd := exec.CommandContext(soon(t), command, "--version")

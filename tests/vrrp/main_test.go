@@ -18,7 +18,7 @@ const binaryVariable = "VDI_GATEWAY_E2E_BINARY"
 const buildTime = 10 * time.Minute
 
 // together is how many tests run at once: they wait for timers most of the time.
-const together = "4"
+const together = "6"
 
 func TestMain(m *testing.M) {
 	flag.Parse()

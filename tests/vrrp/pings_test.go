@@ -109,9 +109,8 @@ func (p *pings) reach(h *lab.Host) {
 		first = p.first(h, since)
 		return !first.IsZero() && time.Since(first) >= pingsGood
 	})
-	limit := slack + p.r.stalls.within(since, first)
-	if took := first.Sub(since); took > limit {
-		p.r.t.Errorf("the client reaches %s alone: got it after %s, want it within %s", h.Name(), took, limit)
+	if took := first.Sub(since); took > slack {
+		p.r.t.Errorf("the client reaches %s alone: got it after %s, want it within %s", h.Name(), took, slack)
 	}
 }
 

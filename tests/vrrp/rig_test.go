@@ -25,20 +25,19 @@ const (
 
 // rig is a network in which some compete for a virtual address.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	network *lab.Network
 	virtual netip.Addr
 	owners  *lab.Owners
 	began   time.Time // to watch them
-	stalls  *stalls
 	client  *lab.Host
 	nodes   []*machine
 }
 
 // newRig makes the network for a virtual address. Hosts are added before watch.
-func newRig(t *testing.T, virtual string) *rig {
+func newRig(t testing.TB, virtual string) *rig {
 	t.Helper()
-	r := &rig{t: t, network: lab.New(t), virtual: netip.MustParseAddr(virtual), stalls: watchStalls(t)}
+	r := &rig{t: t, network: lab.New(t), virtual: netip.MustParseAddr(virtual)}
 	if r.virtual.Is6() && !lab.IPv6() {
 		t.Skip("this kernel has no IPv6")
 	}
@@ -48,7 +47,7 @@ func newRig(t *testing.T, virtual string) *rig {
 
 // newCluster starts n nodes of ours, the first with the highest priority, and waits
 // until one has the address. VRRP is as election(over) says.
-func newCluster(t *testing.T, virtual string, n int, over map[string]any) *rig {
+func newCluster(t testing.TB, virtual string, n int, over map[string]any) *rig {
 	t.Helper()
 	r := prepareCluster(t, virtual, n, over)
 	for _, m := range r.nodes {
@@ -62,7 +61,7 @@ func newCluster(t *testing.T, virtual string, n int, over map[string]any) *rig {
 }
 
 // prepareCluster is newCluster before the start.
-func prepareCluster(t *testing.T, virtual string, n int, over map[string]any) *rig {
+func prepareCluster(t testing.TB, virtual string, n int, over map[string]any) *rig {
 	t.Helper()
 	r := newRig(t, virtual)
 	var addrs []string
@@ -153,7 +152,7 @@ func (r *rig) try(err error) {
 }
 
 // need skips a test where one of the commands is missing.
-func need(t *testing.T, commands ...string) {
+func need(t testing.TB, commands ...string) {
 	t.Helper()
 	for _, c := range commands {
 		if _, err := exec.LookPath(c); err != nil {
@@ -163,14 +162,14 @@ func need(t *testing.T, commands ...string) {
 }
 
 // soon is a context for one call.
-func soon(t *testing.T) context.Context {
+func soon(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(pollEvery) {
 		if time.Now().After(end) {

@@ -6,25 +6,16 @@ import (
 	"time"
 )
 
-const (
-	stallTurn = 5 * time.Millisecond
-	// stallLeast is what any machine is late.
-	stallLeast = 3 * time.Millisecond
-)
+const stallTurn = 5 * time.Millisecond
 
-// stalls knows when this machine did not let a process run that wanted to.
+// stalls knows for how long this machine did not let a process run that wanted to.
 type stalls struct {
 	mu   sync.Mutex
-	list []stall
-}
-
-type stall struct {
-	end    time.Time
-	length time.Duration
+	most time.Duration
 }
 
 // watchStalls looks until the test ends.
-func watchStalls(t *testing.T) *stalls {
+func watchStalls(t testing.TB) *stalls {
 	t.Helper()
 	s, stop := &stalls{}, make(chan struct{})
 	var worker sync.WaitGroup
@@ -44,24 +35,16 @@ func (s *stalls) run(stop <-chan struct{}) {
 		case <-time.After(stallTurn):
 		}
 		now := time.Now()
-		if late := now.Sub(last) - stallTurn; late >= stallLeast {
-			s.mu.Lock()
-			s.list = append(s.list, stall{now, late})
-			s.mu.Unlock()
-		}
+		s.mu.Lock()
+		s.most = max(s.most, now.Sub(last)-stallTurn)
+		s.mu.Unlock()
 		last = now
 	}
 }
 
-// within is how long the machine stood still in all between two moments: time that
-// nobody had. One process after the other may have lost it.
-func (s *stalls) within(from, to time.Time) (sum time.Duration) {
+// longest is the longest time.
+func (s *stalls) longest() (most time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, one := range s.list {
-		if one.end.After(from) && !one.end.Add(-one.length).After(to) {
-			sum += one.length
-		}
-	}
-	return sum
+	return s.most
 }

@@ -20,25 +20,30 @@ import (
 // goes when the node starts.
 func TestLeftoverIsRemovedAtTheStart(t *testing.T) {
 	t.Parallel()
-	for _, virtual := range []string{four, six} {
+	for _, virtual := range families() {
 		t.Run(virtual, func(t *testing.T) {
 			t.Parallel()
-			r := prepareCluster(t, virtual, 2, nil)
-			first, standby := r.nodes[0], r.nodes[1]
-			first.launch()
-			r.only(first.host, time.Now(), patience)
-			r.try(standby.host.Take(r.virtual))
-			r.takes(standby.host, time.Now(), patience)
-			standby.launch()
-			standby.competes()
-			ready := time.Now()
-			r.only(first.host, ready, slack)
-			r.keeps(first.host, ready.Add(slack), 2*masterDown())
-			eventually(t, "a warning about it in the log", func() bool {
-				return logged(standby.node, "warning", virtual, "removed")
-			})
+			steady(t, func(t testing.TB) { leaveBehind(t, virtual) })
 		})
 	}
+}
+
+func leaveBehind(t testing.TB, virtual string) {
+	t.Helper()
+	r := prepareCluster(t, virtual, 2, nil)
+	first, standby := r.nodes[0], r.nodes[1]
+	first.launch()
+	r.only(first.host, time.Now(), patience)
+	r.try(standby.host.Take(r.virtual))
+	r.takes(standby.host, time.Now(), patience)
+	standby.launch()
+	standby.competes()
+	ready := time.Now()
+	r.only(first.host, ready, slack)
+	r.keeps(first.host, ready.Add(slack), 2*masterDown())
+	eventually(t, "a warning about it in the log", func() bool {
+		return logged(standby.node, "warning", virtual, "removed")
+	})
 }
 
 // logged tells whether a line of a log has a level and all words.
@@ -59,6 +64,11 @@ func contains(text string, words ...string) bool {
 // release removes what is left when process and guard died, before the kernel does.
 func TestReleaseRemovesTheAddress(t *testing.T) {
 	t.Parallel()
+	steady(t, release)
+}
+
+func release(t testing.TB) {
+	t.Helper()
 	r := newCluster(t, four, 2, nil)
 	victim := r.machineOf(r.settled())
 	killBoth(victim)

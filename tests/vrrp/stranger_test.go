@@ -39,33 +39,44 @@ func TestStrangerWithTheSameRouterID(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newStrangers(t)
-			owner := r.settled()
 			tt.ad.VRID, tt.ad.Addrs = routerID, []netip.Addr{netip.MustParseAddr(strangerVIP)}
-			at := time.Now()
-			r.forge(forgery{Advertisement: tt.ad, hops: 255})
-			for _, m := range r.nodes {
-				eventually(t, "health names the stranger", func() bool {
-					detail, ok := m.health().check("router_id")
-					return !ok && contains(detail, strangerAddr, tt.says, "router id")
-				})
-				eventually(t, "the log names the stranger", func() bool {
-					return logged(m.node, "warning", strangerAddr, tt.says)
-				})
-			}
-			r.keeps(owner, at, time.Since(at)+2*masterDown())
+			steady(t, func(t testing.TB) { newStrangers(t).meet(tt.ad, tt.says) })
 		})
 	}
+}
+
+// meet has a stranger come, and wants every node to say so.
+func (s *strangers) meet(ad product.Advertisement, says string) {
+	s.t.Helper()
+	owner, at := s.settled(), time.Now()
+	s.forge(forgery{Advertisement: ad, hops: 255})
+	for _, m := range s.nodes {
+		eventually(s.t, "health names the stranger", func() bool {
+			detail, ok := m.health().check("router_id")
+			return !ok && contains(detail, strangerAddr, says, "router id")
+		})
+		eventually(s.t, "the log names the stranger", func() bool {
+			return logged(m.node, "warning", strangerAddr, says)
+		})
+	}
+	s.keeps(owner, at, time.Since(at)+2*masterDown())
 }
 
 // What must not be heeded is not, although it would win.
 func TestForgedAdvertisementsAreNotHeeded(t *testing.T) {
 	t.Parallel()
+	steady(t, beForged)
+}
+
+func beForged(t testing.TB) {
+	t.Helper()
 	winner := product.Advertisement{
 		Version: 3, VRID: routerID, Priority: 255, Interval: interval, Addrs: []netip.Addr{netip.MustParseAddr(four)},
 	}
 	other := winner
 	other.VRID++
+	r := newStrangers(t)
+	owner := r.settled()
 	for _, tt := range []struct {
 		name string
 		f    forgery
@@ -76,13 +87,10 @@ func TestForgedAdvertisementsAreNotHeeded(t *testing.T) {
 		{"of another type", forgery{winner, 255, func(b []byte) { b[0]++ }}},
 		{"with another router id", forgery{other, 255, nil}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			r := newStrangers(t)
-			owner, at := r.settled(), time.Now()
-			r.forge(tt.f)
-			r.keeps(owner, at, 2*masterDown())
-		})
+		r.t.Log(tt.name)
+		at := time.Now()
+		r.forge(tt.f)
+		r.keeps(owner, at, masterDown())
 	}
 }
 
@@ -92,7 +100,7 @@ type strangers struct {
 	host *lab.Host
 }
 
-func newStrangers(t *testing.T) *strangers {
+func newStrangers(t testing.TB) *strangers {
 	t.Helper()
 	r := newCluster(t, four, 2, nil)
 	return &strangers{r, r.network.Host("stranger", strangerAddr+"/24")}

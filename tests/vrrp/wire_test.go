@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,29 +40,32 @@ func TestWiresharkUnderstands(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, tt.virtual)
-			client := r.client.Addr()
-			if r.virtual.Is6() {
-				client = r.client.Addr6()
-			}
-			if tt.to == "" {
-				tt.to = client.String()
-			}
-			m := r.add(node.Settings{
-				"internal_addrs": []string{tt.inside, client.String()}, "vrrp": election(tt.vrrp),
-				"nodes": map[string]any{tt.inside: map[string]any{"priority": 200}},
-			}, tt.inside+prefixLen(tt.inside))
-			r.watch()
-			c := r.capture(r.client)
-			m.launch()
-			r.only(m.host, time.Now(), patience)
-			eventually(t, "some advertisements", func() bool { return time.Since(r.lastChange()) > 3*every(tt.vrrp) })
-			m.kill(m.main())
-			r.gone(m.host, time.Now(), goneTime)
-			for _, complaint := range check(c.decode(tt.decode), expectation{tt.vrrp["version"] == 2, tt.to, r.virtual.String()}) {
-				t.Error(complaint)
-			}
+			steady(t, func(t testing.TB) { live(newRig(t, tt.virtual), tt.inside, tt.vrrp, tt.to, tt.decode) })
 		})
+	}
+}
+
+// live has a node live and die, and looks at what it sent.
+func live(r *rig, inside string, vrrp map[string]any, to, preference string) {
+	r.t.Helper()
+	client := r.client.Addr()
+	if r.virtual.Is6() {
+		client = r.client.Addr6()
+	}
+	m := r.add(node.Settings{
+		"internal_addrs": []string{inside, client.String()}, "vrrp": election(vrrp),
+		"nodes": map[string]any{inside: map[string]any{"priority": 200}},
+	}, inside+prefixLen(inside))
+	r.watch()
+	c := r.capture(r.client)
+	m.launch()
+	r.only(m.host, time.Now(), patience)
+	until(r.lastChange().Add(2*every(vrrp) + slack)) // three advertisements at least
+	m.kill(m.main())
+	r.gone(m.host, time.Now(), goneTime)
+	eventually(r.t, "the guard resigns", c.ended)
+	for _, complaint := range check(c.decode(preference), expectation{vrrp["version"] == 2, cmp.Or(to, client.String()), r.virtual.String()}) {
+		r.t.Error(complaint)
 	}
 }
 

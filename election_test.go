@@ -21,18 +21,24 @@ func TestAddressChecks(t *testing.T) {
 	}{
 		{"no VRRP", "127.0.0.9", vrrp.Status{Role: vrrp.RoleNone}, "", nil},
 		{
-			"active", "127.0.0.9", vrrp.Status{Role: vrrp.RoleActive, Since: at, Why: "no other node is active", Took: 700 * time.Microsecond, Held: true},
-			"", []string{"active since 2026-11-25T10:00:00Z: no other node is active; it took 700µs"},
+			"active", "127.0.0.9",
+			vrrp.Status{Role: vrrp.RoleActive, Since: at, Why: "no other node is active", Took: 700 * time.Microsecond, Held: true},
+			"",
+			[]string{"active since 2026-11-25T10:00:00Z: no other node is active; it took 700µs"},
 		},
 		{
-			"backup", "10.255.255.9", vrrp.Status{Role: vrrp.RoleBackup, Since: at, Why: "this node can serve", Active: netip.MustParseAddr("10.0.0.2")},
-			"", []string{"backup since", "10.0.0.2 is active", "is in no network of this host"},
+			"backup", "10.255.255.9",
+			vrrp.Status{Role: vrrp.RoleBackup, Since: at, Why: "this node can serve", Active: netip.MustParseAddr("10.0.0.2")},
+			"",
+			[]string{"backup since", "10.0.0.2 is active", "is in no network of this host"},
 		},
 		{"fault", "10.255.255.9", vrrp.Status{Role: vrrp.RoleFault, Since: at, Why: "interface eth0 is down"}, "vrrp", []string{"interface eth0 is down"}},
 		{"the address of another node is here", "127.0.0.9", vrrp.Status{Role: vrrp.RoleBackup, Since: at}, "virtual_addr", []string{"127.0.0.9 is on this host"}},
 		{
-			"a stranger", "127.0.0.9", vrrp.Status{Role: vrrp.RoleActive, Since: at, Held: true, Strangers: []vrrp.Stranger{stranger}},
-			"router_id", []string{"10.0.0.77 uses router id 1 for other addresses", "vrrp.router_id"},
+			"a stranger", "127.0.0.9",
+			vrrp.Status{Role: vrrp.RoleActive, Since: at, Held: true, Strangers: []vrrp.Stranger{stranger}},
+			"router_id",
+			[]string{"10.0.0.77 uses router id 1 for other addresses", "vrrp.router_id"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -123,8 +123,11 @@ func TestDiscards(t *testing.T) {
 		{"44: authentication by password", old(), func(p *Packet) { p.Data[4] = 1; *p = summed(*p) }, DiscardAuth},
 		{"version 2 without authentication data", old(), func(p *Packet) { p.Data = p.Data[:12]; *p = summed(*p) }, DiscardTruncated},
 		{"version 2, interval 0", old(), func(p *Packet) { p.Data[5] = 0; *p = summed(*p) }, DiscardInterval},
-		{"version 2 over IPv6", Packet{From: addr("fe80::1"), To: addr("ff02::12"), Hops: 255, Data: append(octets(t, "21339601 00010000"), make([]byte, 24)...)},
-			func(p *Packet) { *p = summed(*p) }, DiscardFamily},
+		{
+			"version 2 over IPv6",
+			Packet{From: addr("fe80::1"), To: addr("ff02::12"), Hops: 255, Data: append(octets(t, "21339601 00010000"), make([]byte, 24)...)},
+			func(p *Packet) { *p = summed(*p) }, DiscardFamily,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := tt.packet

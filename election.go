@@ -25,7 +25,7 @@ const yieldTime = 3 * time.Second
 func (a *app) compete(ready bool, why string) {
 	fit := a.fitFor(ready, why, time.Now())
 	if fit && !a.balancer.Ready() {
-		fit, why = false, "the balancer has not checked the nodes yet"
+		fit, why = false, "this node is starting: its balancer has not checked the nodes yet"
 	}
 	a.vrrp.SetReady(fit, why)
 }

@@ -63,7 +63,7 @@ func (l *loop) notice(was machine) {
 		RoleFault: "this node does not compete for %s: %s",
 	}[l.m.role]
 	level := logrus.InfoLevel
-	if l.m.role == RoleFault && !l.stopping && l.m.why != starting {
+	if l.m.role == RoleFault && !l.stopping && !strings.HasPrefix(l.m.why, starting) {
 		level = logrus.WarnLevel
 	}
 	text = fmt.Sprintf(text, listed(l.cfg.advertised()), l.m.why)

@@ -9,10 +9,10 @@ import (
 
 // Cut switches the host's port in the switch off, as pulling the cable does: the host
 // loses its link and can notice.
-func (h *Host) Cut() error { return ip(h.network.wire, "link set "+h.port+" down") }
+func (h *Host) Cut() error { return h.switchPort(false) }
 
 // Mend undoes Cut.
-func (h *Host) Mend() error { return ip(h.network.wire, "link set "+h.port+" up") }
+func (h *Host) Mend() error { return h.switchPort(true) }
 
 // RemoveLink takes the host's interface away, with its addresses, as when a network
 // card is taken out of a virtual machine.

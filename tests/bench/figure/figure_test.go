@@ -91,6 +91,23 @@ func TestPercentile(t *testing.T) {
 	}
 }
 
+func TestRoundsAreAsManyAsUsual(t *testing.T) {
+	for _, tt := range []struct {
+		name, said string
+		want       int
+	}{
+		{"nothing was said", "", 10},
+		{"a number", "2", 2},
+		{"no number", "many", 10},
+	} {
+		t.Setenv(roundsVariable, tt.said)
+		got := 0
+		if err := RoundsOr(t.Context(), 10, func(int, int) error { got++; return nil }); err != nil || got != tt.want {
+			t.Errorf("%s: got %d rounds and %v, want %d", tt.name, got, err, tt.want)
+		}
+	}
+}
+
 func TestRoundsTakeTurns(t *testing.T) {
 	t.Setenv(roundsVariable, "3")
 	order := ""

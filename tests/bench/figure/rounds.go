@@ -16,9 +16,14 @@ const defaultRounds = 5
 // Rounds runs round for round 0, 1, ... until one fails or ctx ends; how many,
 // BENCH_ROUNDS says, or 5.
 func Rounds(ctx context.Context, round func(round, of int) error) error {
+	return RoundsOr(ctx, defaultRounds, round)
+}
+
+// RoundsOr is Rounds for figures that take another number than 5.
+func RoundsOr(ctx context.Context, usual int, round func(round, of int) error) error {
 	n, err := strconv.Atoi(os.Getenv(roundsVariable))
 	if err != nil || n < 1 {
-		n = defaultRounds
+		n = usual
 	}
 	for i := range n {
 		if err := ctx.Err(); err != nil {

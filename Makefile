@@ -21,7 +21,7 @@ TOOLS := tests/tools/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster e2e generate clean
+.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover e2e generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -56,7 +56,7 @@ lint: need $(TOOLS)/.built ## the linters of .golangci.yml, staticcheck and gofu
 format: need $(TOOLS)/.built ## format every Go file
 	@$(TOOLS)/gofumpt -w .
 
-bench: bench-api bench-relay bench-cluster ## every benchmark
+bench: bench-api bench-relay bench-cluster bench-failover ## every benchmark
 
 bench-api: build ## the API: opens per second, start-up time, audit rows per second
 	@$(GO) run ./tests/bench api
@@ -68,6 +68,10 @@ bench-relay: build ## the relay beside HAProxy, nginx and no proxy (root; about 
 bench-cluster: build ## three nodes as one gateway beside HAProxy in front of them (root; about 5 minutes)
 	@tests/install.sh bench
 	@$(GO) run ./tests/bench cluster
+
+bench-failover: build ## how long nobody serves when a node fails, beside Keepalived and HAProxy (root; up to 30 minutes)
+	@tests/install.sh bench
+	@$(GO) run ./tests/bench failover
 
 e2e: need ## the full matrices with real peers (root; longer than `make test`)
 	@tests/install.sh

@@ -3,9 +3,10 @@
 //	go run ./tests/bench api     opens per second, start-up time, audit rows per second
 //	go run ./tests/bench relay   speed, latency and cost of relayed connections, beside HAProxy and nginx
 //	go run ./tests/bench cluster three nodes as one gateway, beside HAProxy in front of the same nodes
+//	go run ./tests/bench failover how long nobody serves when a node fails, beside Keepalived
 //
 // It needs root, or user namespaces. BENCH_ROUNDS sets the rounds, 5 without
-// it, BENCH_CONGESTION the congestion control of all hosts, reno without it. What
+// it and 10 of failover, BENCH_CONGESTION the congestion control of all hosts, reno without it. What
 // they print is explained in docs/benchmarks.md; the figures are made
 // by package figure, which other benchmarks reuse. Exit code 1: the check of
 // what was carried failed, so that there are no figures.
@@ -44,6 +45,8 @@ func run() int {
 		err = benchRelay(ctx)
 	case "cluster":
 		err = benchCluster(ctx)
+	case "failover":
+		err = benchFailover(ctx)
 	case "sync":
 		err = benchSync(ctx)
 	case load.Command:
@@ -51,7 +54,7 @@ func run() int {
 	case "limit":
 		err = serveLimit(ctx, os.Args[2:])
 	default:
-		fmt.Fprintln(os.Stderr, "usage: bench api | relay | cluster")
+		fmt.Fprintln(os.Stderr, "usage: bench api | relay | cluster | failover")
 		return 2
 	}
 	if err != nil {

@@ -131,16 +131,19 @@ func echoOn(vm *lab.Host) error {
 	if err != nil {
 		return err
 	}
-	go func() { // ends with the program
-		for {
-			c, err := l.AcceptTCP()
-			if err != nil {
-				return
-			}
-			go sendBack(c)
-		}
-	}()
+	go echoAll(l)
 	return nil
+}
+
+// echoAll ends with the listener, or with the program.
+func echoAll(l *net.TCPListener) {
+	for {
+		c, err := l.AcceptTCP()
+		if err != nil {
+			return
+		}
+		go sendBack(c)
+	}
 }
 
 func sendBack(c *net.TCPConn) {

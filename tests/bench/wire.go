@@ -16,7 +16,7 @@ import (
 const (
 	openPath  = "/v3/open_connection/"
 	closePath = "/v3/close_connection/"
-	wireTime  = 10 * time.Second // for one request
+	wireTime  = 10 * time.Second // for one request, usually
 )
 
 // tunnel is what a client needs of the answer to open_connection.
@@ -41,6 +41,7 @@ func openBody(vm netip.Addr) []byte {
 type wire struct {
 	conn   *net.TCPConn
 	reader *bufio.Reader
+	limit  time.Duration // for one request
 	head   string
 	out    []byte
 }
@@ -50,15 +51,20 @@ func dialWire(host *lab.Host, s server, from netip.Addr) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newWire(c, s, wireTime), nil
+}
+
+// newWire is a client on a connection to a server.
+func newWire(c *net.TCPConn, s server, limit time.Duration) *wire {
 	head := fmt.Sprintf(" HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: ", s.addr, s.key)
-	return &wire{conn: c, reader: bufio.NewReader(c), head: head}, nil
+	return &wire{conn: c, reader: bufio.NewReader(c), limit: limit, head: head}
 }
 
 func (w *wire) close() { _ = w.conn.Close() }
 
 // post sends one request and reads its answer.
 func (w *wire) post(path string, body []byte) (status int, answer []byte, err error) {
-	_ = w.conn.SetDeadline(time.Now().Add(wireTime)) // fails when closed, and so does the rest
+	_ = w.conn.SetDeadline(time.Now().Add(w.limit)) // fails when closed, and so does the rest
 	w.out = fmt.Appendf(w.out[:0], "POST %s%s%d\r\n\r\n%s", path, w.head, len(body), body)
 	if _, err := w.conn.Write(w.out); err != nil {
 		return 0, nil, err

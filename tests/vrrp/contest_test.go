@@ -8,6 +8,10 @@ import (
 	"vdi-gateway/tests/lab"
 )
 
+// neighbourTime is after how long a kernel asks again for a neighbour's link address: the
+// first question gets lost when the link has only just come back. Multicast needs none.
+const neighbourTime = time.Second
+
 // contender is one of two that compete.
 type contender struct {
 	host     *lab.Host
@@ -98,19 +102,20 @@ func (c *contest) joins(owner, joiner *contender) *contender {
 	c.t.Helper()
 	joiner.launch()
 	joiner.competes()
-	return c.meet(owner, joiner, time.Now())
+	return c.meet(owner, joiner, time.Now(), 0)
 }
 
 // meet wants the owner to stay, or the other one to take over, which comes as a backup.
-func (c *contest) meet(owner, joiner *contender, since time.Time) *contender {
+// What they say may be late.
+func (c *contest) meet(owner, joiner *contender, since time.Time, late time.Duration) *contender {
 	c.t.Helper()
 	if c.preempt && joiner.priority > owner.priority {
-		c.only(joiner.host, since, c.limit(joiner))
+		c.only(joiner.host, since, c.limit(joiner)+late)
 		owner = joiner
 	} else {
 		c.keeps(owner.host, since, c.limit(joiner))
 	}
-	c.overlap(since, slack+keepalivedSlack)
+	c.overlap(since, slack+keepalivedSlack+late)
 	c.gap(since, slack+keepalivedSlack)
 	return owner
 }
@@ -124,7 +129,11 @@ func (c *contest) cut(owner *contender) *contender {
 	c.only(successor.host, at, c.limit(successor))
 	at = time.Now()
 	c.try(owner.host.Mend())
-	return c.meet(successor, owner, at.Add(c.limit(owner))) // it is a backup by then
+	late := time.Duration(0)
+	if c.unicast {
+		late = neighbourTime
+	}
+	return c.meet(successor, owner, at.Add(c.limit(owner)), late) // it is a backup by then
 }
 
 // dies ends the owner and starts it again.

@@ -13,8 +13,11 @@ func killGuard(m *machine) func() {
 	return func() {}
 }
 
+// killBoth has the process stand still before its guard dies, or it would start another.
 func killBoth(m *machine) func() {
-	m.kill(m.guard(), m.main())
+	guard := m.guard()
+	m.freeze(m.main())
+	m.kill(guard, m.main())
 	return m.relaunch
 }
 

@@ -36,7 +36,7 @@ func troubles() []trouble {
 		{name: "the guard stands still", does: freezeGuard, lasts: freezeTime, guard: true},
 		{name: "process and guard stand still", does: freezeBoth, lasts: freezeTime, gone: kernelTime, guard: true},
 		{name: "the link is cut", does: cutLink, lasts: time.Second, gone: goneTime},
-		{name: "the interface is taken out", does: removeLink, lasts: time.Second, gone: goneTime},
+		{name: "the interface is taken out", does: removeLink, lasts: time.Second, gone: goneTime, quick6: true},
 		{name: "the switch loses every frame", does: unplug, lasts: time.Second, parted: true},
 		{name: "the switch loses VRRP alone", does: mute, lasts: time.Second, parted: true, quick6: true},
 	}

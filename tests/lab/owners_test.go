@@ -26,7 +26,8 @@ func TestSpans(t *testing.T) {
 		{"before it matters", []change{{at(10), b, true}, {at(15), a, true}}, 20, []span{{20, 100, []*Host{a, b}}}},
 		{
 			"handed over",
-			[]change{{at(0), a, true}, {at(40), a, false}, {at(40), a, false}, {at(60), b, true}}, 30,
+			[]change{{at(0), a, true}, {at(40), a, false}, {at(40), a, false}, {at(60), b, true}},
+			30,
 			[]span{{30, 40, []*Host{a}}, {40, 60, nil}, {60, 100, []*Host{b}}},
 		},
 	} {

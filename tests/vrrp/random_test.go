@@ -28,13 +28,18 @@ func TestRandomTroubles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	steady(t, func(t testing.TB) { randomly(t, seed) })
+	for _, virtual := range families() {
+		t.Run(virtual, func(t *testing.T) {
+			t.Parallel()
+			steady(t, func(t testing.TB) { randomly(t, virtual, seed) })
+		})
+	}
 }
 
-func randomly(t testing.TB, seed uint64) {
+func randomly(t testing.TB, virtual string, seed uint64) {
 	t.Helper()
 	t.Logf("%s=%d", seedVariable, seed)
-	f := &fate{rig: newCluster(t, four, 3, nil), dice: rand.New(rand.NewPCG(seed, 0)), ill: map[*machine]illness{}} //nolint:gosec // dice
+	f := &fate{rig: newCluster(t, virtual, 3, nil), dice: rand.New(rand.NewPCG(seed, 0)), ill: map[*machine]illness{}} //nolint:gosec // dice
 	for range eventCount {
 		f.event()
 		if f.dice.IntN(2) == 0 {

@@ -107,9 +107,9 @@ func roleText(s vrrp.Status) string {
 func strangersText(list []vrrp.Stranger) string {
 	var texts []string
 	for _, s := range list {
-		texts = append(texts, fmt.Sprintf("%s %s, last heard %s", s.Addr, s.What, s.Last.UTC().Format(time.RFC3339)))
+		texts = append(texts, fmt.Sprintf("%s %s (last heard %s)", s.Addr, s.What, s.Last.UTC().Format(time.RFC3339)))
 	}
-	return strings.Join(texts, "; ") + ": give one of them another router id (vrrp.router_id)"
+	return strings.Join(texts, "; ")
 }
 
 // failover has the Active node hand the virtual address over, whichever that is, and

@@ -11,7 +11,7 @@ import (
 
 func TestAddressChecks(t *testing.T) {
 	at := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
-	stranger := vrrp.Stranger{Addr: netip.MustParseAddr("10.0.0.77"), Last: at, What: "uses router id 1 for other addresses: [10.0.0.9]"}
+	stranger := vrrp.Stranger{Addr: netip.MustParseAddr("10.0.0.77"), Last: at, What: "uses router id 1 for other addresses (10.0.0.9): change vrrp.router_id here or there"}
 	for _, tt := range []struct {
 		name   string
 		addr   string

@@ -111,12 +111,16 @@ func (a *adverts) send(d datagram) error {
 		_, err = a.four.WriteTo(d.Data, &ipv4.ControlMessage{Src: d.From.AsSlice(), IfIndex: a.link.Index}, to)
 	} else {
 		if d.To.IsLinkLocalUnicast() || d.To.IsLinkLocalMulticast() {
-			to.Zone = a.link.Name
+			to.Zone = zone(a.link)
 		}
 		_, err = a.six.WriteTo(d.Data, &ipv6.ControlMessage{Src: d.From.AsSlice(), IfIndex: a.link.Index}, to)
 	}
 	return err
 }
+
+// zone is an interface by its number: those by name are looked up in a list that may
+// be a minute old.
+func zone(link *net.Interface) string { return strconv.Itoa(link.Index) }
 
 // receive waits for a packet; an error means that the socket is closed or of no use
 // any more. The caller owns the packet.

@@ -35,7 +35,9 @@ func openAnnouncer(link *net.Interface, addrs []netip.Prefix) (*announcer, error
 			// Protocol 0: nothing is received.
 			a.arp, err = packet.Listen(link, packet.Raw, 0, nil)
 		case p.Addr().Is6() && a.ndp == nil:
-			a.ndp, _, err = ndp.Listen(link, ndp.LinkLocal)
+			numbered := *link
+			numbered.Name = zone(link)
+			a.ndp, _, err = ndp.Listen(&numbered, ndp.LinkLocal)
 		}
 		if err != nil {
 			a.close()

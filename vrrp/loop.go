@@ -122,7 +122,8 @@ func (l *loop) turn(happened func(now time.Time)) {
 	was := l.m
 	l.now = now
 	if late := l.v.sys.uptime() - l.wake; late > l.patience() {
-		l.m = l.m.paused(late, now)
+		m, out := l.m.paused(late, now)
+		l.do(m, out, now)
 	}
 	happened(now)
 	l.compete(now)
@@ -140,7 +141,7 @@ func (l *loop) turn(happened func(now time.Time)) {
 // waiting to be read.
 func (l *loop) patience() time.Duration {
 	if l.m.role == RoleActive {
-		return silence(l.cfg.Interval) - 2*beat(l.cfg.Interval)
+		return silence(l.cfg.Interval) - beat(l.cfg.Interval)
 	}
 	return answerGap
 }
@@ -159,11 +160,13 @@ func (l *loop) drain(now time.Time) {
 
 // do makes a transition the state and carries out what it asks for.
 func (l *loop) do(m machine, out output, now time.Time) {
-	if m.role == RoleActive && l.m.role != RoleActive {
+	taken := m.role == RoleActive && l.m.role != RoleActive
+	l.m = m
+	if taken {
 		l.term++
 		l.status.Took = -1 // it takes until the first announcement
+		l.command(now)     // the guard begins while the others are told
 	}
-	l.m = m
 	for _, priority := range out.adverts {
 		l.send(priority, now)
 	}

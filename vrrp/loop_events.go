@@ -40,22 +40,26 @@ func (l *loop) discard(why Discard, p Packet) {
 	}
 }
 
-// observe looks for routers of somebody else that use the same id.
+// observe looks for routers that use the same id and cannot be meant.
 func (l *loop) observe(a Advertisement, p Packet, err error, now time.Time) {
-	if a.VRID != l.cfg.VRID || len(a.Addrs) == 0 || p.From == l.link.source {
+	if p.From == l.link.source || len(p.Data) < headerLen || VRID(p.Data[1]) != l.cfg.VRID {
 		return
 	}
 	what := ""
 	switch {
+	case errors.Is(err, DiscardHops):
+		what = fmt.Sprintf("sends with TTL or hop limit %d instead of %d, so it is not heard: is a router between, or is it Keepalived without unicast_ttl %[2]d?", p.Hops, hopLimit)
+	case len(a.Addrs) == 0:
+		return
 	case a.Version != l.cfg.Version:
-		what = fmt.Sprintf("speaks version %d with router id %d, this node version %d", a.Version, a.VRID, l.cfg.Version)
+		what = fmt.Sprintf("speaks version %d with router id %d, this node version %d: change vrrp.version or vrrp.router_id", a.Version, a.VRID, l.cfg.Version)
 	case !l.cfg.lists(a) && (err == nil || errors.Is(err, DiscardAddresses) || errors.Is(err, DiscardSource)):
-		what = fmt.Sprintf("uses router id %d for other addresses: %s", a.VRID, listed(a.Addrs))
+		what = fmt.Sprintf("uses router id %d for other addresses (%s): change vrrp.router_id here or there", a.VRID, listed(a.Addrs))
 	default:
 		return
 	}
 	if l.status.meet(p.From, what, now) {
-		l.warn(fmt.Sprintf("%s %s: give one of the two another router id (vrrp.router_id)", p.From, what))
+		l.warn(p.From.String() + " " + what)
 	}
 }
 
@@ -110,15 +114,18 @@ func (l *loop) handOver(y yield, now time.Time) {
 
 // command tells the guard what to do, when that is news and now and then.
 func (l *loop) command(now time.Time) {
-	hold := l.m.role == RoleActive
-	if l.beat.IsZero() || hold != l.told.Hold || l.term != l.told.Term || l.told.On != l.link.name || !now.Before(l.beat.Add(l.beatEvery())) {
-		o := order{Term: l.term, Hold: hold, Addrs: l.cfg.Addrs, On: l.link.name, Silence: silence(l.cfg.Interval)}
-		if hold && l.wire != nil {
-			o.Farewell = l.datagrams(0)
-		}
-		l.told, l.beat = o, now
-		l.keeper.order(o)
+	o := order{
+		Term: l.term, Hold: l.m.role == RoleActive, Addrs: l.cfg.Addrs, On: l.link.name, Silence: silence(l.cfg.Interval),
 	}
+	news := o.Term != l.told.Term || o.Hold != l.told.Hold || o.Silence != l.told.Silence || !sameAddrs(o, l.told)
+	if !news && now.Before(l.beat.Add(l.beatEvery())) {
+		return
+	}
+	if o.Hold && l.wire != nil {
+		o.Farewell = l.datagrams(0)
+	}
+	l.told, l.beat = o, now
+	l.keeper.order(o)
 }
 
 func (l *loop) beatEvery() time.Duration {

@@ -206,21 +206,24 @@ func (m machine) lost(now time.Time) machine {
 }
 
 // paused is that this process did not run for a while, so that others may have taken
-// over unheard. It steps down before it says anything; a Backup whose time has come
-// waits as long again, once, for what may not have been read.
-func (m machine) paused(gap time.Duration, now time.Time) machine {
-	switch m.role {
-	case RoleActive:
-		if m.leaving != staying {
-			return m.left(now)
+// over unheard. It steps down before it says anything, and resigns when they cannot
+// have noticed yet. A Backup whose time has come waits as long again, once, for what may
+// not have been read.
+func (m machine) paused(gap time.Duration, now time.Time) (machine, output) {
+	switch {
+	case m.role == RoleBackup && !m.granted && !now.Before(m.due):
+		m.granted, m.due = true, now.Add(min(gap, m.learned+m.skew(m.learned)))
+	case m.role != RoleActive:
+	case m.leaving != staying:
+		return m.left(now), output{}
+	default:
+		var out output
+		if now.Sub(m.sent) < downFactor*m.interval {
+			out.adverts = []uint8{0}
 		}
-		return m.become(RoleBackup, fmt.Sprintf("it was stopped for %s", gap.Round(time.Millisecond)), now)
-	case RoleBackup:
-		if !m.granted && !now.Before(m.due) {
-			m.granted, m.due = true, now.Add(min(gap, m.learned+m.skew(m.learned)))
-		}
+		return m.become(RoleBackup, fmt.Sprintf("it was stopped for %s", gap.Round(time.Millisecond)), now), out
 	}
-	return m
+	return m, output{}
 }
 
 // reconfigured takes part in another way from now on.

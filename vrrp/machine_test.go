@@ -76,8 +76,8 @@ func TestElection(t *testing.T) {
 			1150ms heard 100   | backup due 1.475s`},
 		{"19: the owner preempts, whatever it was told", func() election { e := router(255); e.preempt = false; return e }(), `
 			0 start            | active sends 255 due 100ms
-			10ms paused 1s     | backup due 310ms
-			90ms heard 100     | backup due 310ms`},
+			1s paused 1s       | backup due 1.3s
+			1090ms heard 100   | backup due 1.3s`},
 		{"21: who hears a resignation waits for the skew time", router(192), beside + `
 			60ms heard 0       | backup due 85ms
 			85ms expire        | active sends 192 due 185ms`},
@@ -140,6 +140,8 @@ func TestElection(t *testing.T) {
 		{"fault: and comes back", router(192), alone + "350ms vanish | fault\n 400ms start | backup due 725ms"},
 		{"an active router that was stopped steps down before it says anything", router(192), alone + `
 			8s paused 7s       | backup due 8.325s`},
+		{"and resigns when the others cannot have noticed yet", router(192), alone + `
+			525ms paused 100ms | backup sends 0 due 850ms`},
 		{"and while it was leaving it is gone", router(192), alone + `
 			350ms stop         | active leaving sends 0 due 500ms
 			8s paused 7s       | fault`},
@@ -231,6 +233,10 @@ func TestWhy(t *testing.T) {
 		m, _ = m.expire(m.due)
 		return m
 	}
+	stopped := func(m machine) machine {
+		m, _ = m.paused(7*time.Second, at)
+		return m
+	}
 	preempts, _ := newMachine(preempting(192, 0), "", at).start("", at)
 	for want, m := range map[string]machine{
 		"no other node is active":                                                   over(begin),
@@ -239,7 +245,7 @@ func TestWhy(t *testing.T) {
 		"10.0.0.9 is active with a lower priority":                                  over(hear(preempts, 100)),
 		"10.0.0.9 is active too, with priority 200":                                 hear(over(begin), 200),
 		"10.0.0.9 is active too, with the same priority 192 and the higher address": hear(over(begin), 192),
-		"it was stopped for 7s":                                                     over(begin).paused(7*time.Second, at),
+		"it was stopped for 7s":                                                     stopped(over(begin)),
 		"the guard had given the address up":                                        over(begin).lost(at),
 	} {
 		if m.why != want {

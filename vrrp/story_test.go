@@ -68,7 +68,7 @@ func event(t *testing.T, m machine, words []string, now time.Time) (machine, out
 		if err != nil {
 			t.Fatal(err)
 		}
-		return m.paused(gap, now), output{}
+		return m.paused(gap, now)
 	case "heard":
 		return heardEvent(t, m, words[1:], now)
 	case "config":

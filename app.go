@@ -46,6 +46,7 @@ type app struct {
 	audit      *settingsdb.Audit
 	tickets    *ticketStore
 	cluster    *cluster
+	gate       *gate
 	agreement  *agreement.Agreement
 	engine     *relay.Engine
 	gateway    *gateway.Gateway
@@ -79,10 +80,11 @@ type app struct {
 
 // newApp builds the parts around an open store. Nothing runs yet.
 func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) *app {
-	a := &app{store: store, log: log, wanted: wanted, started: time.Now(), engine: relay.New(), cluster: newCluster(log)}
+	a := &app{store: store, log: log, wanted: wanted, started: time.Now(), engine: relay.New(), cluster: newCluster(log), gate: newGate(log)}
+	a.engine.Admit = a.gate.admits
 	a.audit = settingsdb.NewAudit(store, settingsdb.AuditConfig{}, log)
 	a.tickets = &ticketStore{db: store, cluster: a.cluster}
-	a.statistics = statistics.New(statistics.Deps{Source: a.snapshot, Version: version, Log: log})
+	a.statistics = statistics.New(statistics.Deps{Source: a.snapshot, Admit: a.gate.admits, Version: version, Log: log})
 	a.gateway = gateway.New(gateway.Deps{
 		Tickets: a.tickets, Audit: a.record, Engine: a.engine, Directory: grants{a.cluster}, Log: log,
 		Dialled: func(took time.Duration, err error) { a.statistics.Dialled(took, err == nil) },
@@ -96,7 +98,7 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 	a.api = api.New(api.Deps{
 		Gateway: a.gateway, Settings: a, Health: a.health, Ready: a.ready, Drain: a.drain, Failover: a.failover,
 		Internal: a.cluster.internal, Cluster: wide{a}, Elsewhere: a.gateway.Elsewhere,
-		Opened: a.opened, Version: version, Log: log,
+		Opened: a.opened, Admit: a.gate.admits, Version: version, Log: log,
 	})
 	a.agreement = agreement.New(a.own, agreed{a}, fellows{a.cluster}, time.Now, log)
 	a.answerPeers()
@@ -201,6 +203,7 @@ func (a *app) load(ctx context.Context) error {
 func (a *app) begin() error {
 	s := a.current.Settings
 	node, err := a.identify(s)
+	a.gate.apply(planGate(s))
 	if err := a.api.Apply(newPlan(s, node).api); err != nil {
 		return fmt.Errorf("the API cannot be served: %w; free the port, or change api_port or listen_ip with: vdi-gateway settings set", err)
 	}

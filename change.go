@@ -34,7 +34,7 @@ func (a *app) Change(ctx context.Context, r api.ChangeRequest) (api.ChangeResult
 	result := api.ChangeResult{
 		Revision: was.Number, Changed: settingsdb.Changed(was.Settings, next),
 		Nodes:    map[string]string{nodeName(was.Settings, node): "ok"},
-		Warnings: settingsdb.Warnings(next),
+		Warnings: append(settingsdb.Warnings(next), lockedOut(next, r.Caller)...),
 	}
 	switch {
 	case waiting && !r.DryRun:

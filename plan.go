@@ -22,6 +22,7 @@ type plan struct {
 	cluster    planCluster
 	statistics statistics.Config
 	vrrp       vrrp.Config
+	gate       planAccess
 	api        api.Config
 }
 
@@ -32,7 +33,7 @@ type plan struct {
 func newPlan(s settingsdb.Settings, node netip.Addr, accepted ...string) plan {
 	return plan{
 		gateway: planGateway(s, node), balancer: planBalancer(s, node), cluster: planPeers(s, node, accepted...),
-		statistics: planStatistics(s, node), vrrp: planVRRP(s, node), api: planAPI(s, node),
+		statistics: planStatistics(s, node), vrrp: planVRRP(s, node), gate: planGate(s), api: planAPI(s, node),
 	}
 }
 

@@ -62,6 +62,7 @@ func (a *app) snapshot() statistics.Snapshot {
 		Node: node, Role: string(a.vrrp.Status().Role), Ready: ready, Draining: h.Draining, Revision: rev.Number,
 		Sessions: g.Sessions, Grants: g.Grants, Channels: g.Channels, Forwarded: g.Forwarded,
 		MaxConnections: h.Max, FreePorts: h.FreePorts, BytesUp: g.BytesUp, BytesDown: g.BytesDown,
+		Denied:      a.gate.denied.Load(),
 		Dispatchers: dispatcherLine(h.Dispatchers),
 		Relay:       statistics.Relay{Loops: r.Loops, Pairs: r.Pairs, Pipes: r.Pipes, Spliced: r.Spliced},
 		Backends:    backendLines(a.balancer.Stats()),

@@ -57,6 +57,10 @@ type Deps struct {
 	Version  string // shown beside the title of the Swagger UI
 	Log      logrus.FieldLogger
 
+	// Admit decides about everybody who comes in, by the address that a PROXY
+	// header names where there is one. It must not block. nil: all.
+	Admit func(client netip.Addr) bool
+
 	// Internal serves what nodes ask of each other, below /internal/. It sees
 	// the addresses of the wire and checks by itself who asks. nil: nobody.
 	Internal http.Handler
@@ -90,6 +94,7 @@ type ChangeRequest struct {
 	DryRun  bool          // check only
 	Confirm time.Duration // roll back unless confirmed within; 0: keep
 	Author  string        // for the history
+	Caller  netip.Addr    // who asks
 }
 
 // role is whose key an operation asks for.

@@ -31,8 +31,10 @@ func newConn(tcp *net.TCPConn, of *listener) *conn {
 }
 
 // peerOf is the address at the other end of the wire.
-func peerOf(c *net.TCPConn) netip.Addr {
-	addr, ok := c.RemoteAddr().(*net.TCPAddr)
+func peerOf(c *net.TCPConn) netip.Addr { return addrOf(c.RemoteAddr()) }
+
+func addrOf(a net.Addr) netip.Addr {
+	addr, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
 	}

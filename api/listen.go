@@ -19,14 +19,15 @@ const maxConns = 4096
 type listener struct {
 	*net.TCPListener
 	trusted func(netip.Addr) bool // who may say whom a connection is for
+	admits  func(netip.Addr) bool // who may come in, but those
 	slots   chan struct{}
 	retired atomic.Bool
 	closed  chan struct{}
 	once    sync.Once
 }
 
-func newListener(l *net.TCPListener, trusted func(netip.Addr) bool) *listener {
-	return &listener{TCPListener: l, trusted: trusted, slots: make(chan struct{}, maxConns), closed: make(chan struct{})}
+func newListener(l *net.TCPListener, trusted, admits func(netip.Addr) bool) *listener {
+	return &listener{TCPListener: l, trusted: trusted, admits: admits, slots: make(chan struct{}, maxConns), closed: make(chan struct{})}
 }
 
 // Accept waits for room, then for a client.
@@ -36,12 +37,27 @@ func (l *listener) Accept() (net.Conn, error) {
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
-	c, err := l.AcceptTCP()
+	c, err := l.welcome()
 	if err != nil {
 		<-l.slots
 		return nil, err
 	}
 	return newConn(c, l), nil
+}
+
+// welcome accepts the next client that may come in; the others are reset.
+func (l *listener) welcome() (*net.TCPConn, error) {
+	for {
+		c, err := l.AcceptTCP()
+		if err != nil {
+			return nil, err
+		}
+		if peer := peerOf(c); l.trusted(peer) || l.admits(peer) {
+			return c, nil
+		}
+		_ = c.SetLinger(0) // only fails when closed
+		_ = c.Close()
+	}
 }
 
 // Close ends accepting; connections go on.
@@ -60,7 +76,7 @@ func (l *listener) retire() {
 // listen binds addr. The wildcard of IPv6 takes IPv4 as well, and is the one of
 // IPv4 where there is no IPv6. shared lets it overlap with a listener that is
 // shared, too.
-func listen(addr netip.AddrPort, shared bool, trusted func(netip.Addr) bool) (*listener, error) {
+func listen(addr netip.AddrPort, shared bool, trusted, admits func(netip.Addr) bool) (*listener, error) {
 	network := "tcp"
 	if addr.Addr().Is4() {
 		network = "tcp4" // 0.0.0.0 does not mean IPv6
@@ -71,10 +87,10 @@ func listen(addr netip.AddrPort, shared bool, trusted func(netip.Addr) bool) (*l
 	lc.SetMultipathTCP(false) // a carrier's bytes are counted by plain TCP
 	l, err := lc.Listen(context.Background(), network, addr.String())
 	if addr.Addr() == netip.IPv6Unspecified() && errors.Is(err, syscall.EAFNOSUPPORT) {
-		return listen(netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()), shared, trusted)
+		return listen(netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()), shared, trusted, admits)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bind %s: %w", addr, err)
 	}
-	return newListener(l.(*net.TCPListener), trusted), nil
+	return newListener(l.(*net.TCPListener), trusted, admits), nil
 }

@@ -60,7 +60,7 @@ func New(deps Deps) *Server {
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.state.Store(newState(Config{}))
 	s.http = &http.Server{
-		Handler:           s.tracked(s.withInternal(s.newEcho())),
+		Handler:           s.tracked(s.admitted(s.withInternal(s.newEcho()))),
 		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       log.New(httpLog{deps.Log}, "", 0),

@@ -80,7 +80,7 @@ func (s *Server) changeSettings(c echo.Context) error {
 		Body: body, DryRun: q.flag("dry_run"),
 		Confirm: time.Duration(q.number("confirm_s", 0, 1, 3600)) * time.Second,
 		IfMatch: ifMatch(&q.fields, c.Request().Header.Get("If-Match")),
-		Author:  "api " + addrText(clientOf(c)),
+		Author:  "api " + addrText(clientOf(c)), Caller: clientOf(c),
 	}
 	if err := q.err(); err != nil {
 		return err

@@ -16,7 +16,6 @@ type unavailable struct {
 func notBuiltYet() []unavailable {
 	return []unavailable{
 		{"TLS", differs("ssl", func(s Settings) any { return s.SSL })},
-		{"the access list", differs("access", func(s Settings) any { return s.Access })},
 		{"TLS", differs("tls", func(s Settings) any { return s.TLS })},
 		{"the kernel data path", kernelForwarding},
 		{"the kernel data path", differs("inside_addr", func(s Settings) any { return s.InsideAddr })},

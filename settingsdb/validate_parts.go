@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"vdi-gateway/settingsdb/access"
 )
 
 func checkInterfaces(p *Problems, s Settings) {
@@ -78,6 +80,11 @@ func (p *Problems) listenAddress(field, text string) {
 
 func checkAccess(p *Problems, s Settings) {
 	p.oneOf("access.policy", s.Access.Policy, "allow", "deny")
+	for field, text := range map[string]string{"access.allow_from": s.Access.AllowFrom, "access.deny_from": s.Access.DenyFrom} {
+		if _, err := access.ParseSet(text); err != nil {
+			p.add(field, "%v", err)
+		}
+	}
 }
 
 func checkForwarding(p *Problems, s Settings) {

@@ -262,6 +262,9 @@ func TestRulesOfTheRest(t *testing.T) {
 		{`{"interface":"eth0","nodes":{"10.0.0.1":{"interface":"ens4","priority":200}}}`, "", ""},
 		{`{"balance":{"algorithm":"random"}}`, "balance.algorithm", "leastconn or roundrobin or rendezvous"},
 		{`{"access":{"policy":"maybe"}}`, "access.policy", "allow or deny"},
+		{`{"access":{"allow_from":"10.0.0.1-10.0.0.5, fd00::/8","deny_from":"all","policy":"deny"}}`, "", ""},
+		{`{"access":{"allow_from":"10.0.0.1,10.0.0.1/8"}}`, "access.allow_from", "position 10"},
+		{`{"access":{"deny_from":"desk.example.org"}}`, "access.deny_from", "IP address"},
 		{`{"tls":{"disable_tls_1_2":true,"disable_tls_1_3":true}}`, "tls.disable_tls_1_3", "has to stay"},
 		{`{"forwarding":"magic"}`, "forwarding", "proxy or kernel"},
 		{`{"inside_addr":"host"}`, "inside_addr", "IP address"},
@@ -282,8 +285,6 @@ func TestRulesOfTheRest(t *testing.T) {
 func TestFeaturesNotBuiltYetAreRefused(t *testing.T) {
 	for _, c := range []rule{
 		{`{"ssl":true}`, "ssl", ""},
-		{`{"access":{"allow_from":"10.0.0.0/8"}}`, "access.allow_from", ""},
-		{`{"access":{"policy":"deny"}}`, "access.policy", ""},
 		{`{"tls":{"cert_file":"/etc/ssl/a.pem"}}`, "tls.cert_file", ""},
 		{`{"tls":{"honor_cipher_order":false}}`, "tls.honor_cipher_order", ""},
 		{`{"forwarding":"kernel"}`, "forwarding", ""},

@@ -41,7 +41,7 @@ func (s *Server) bind(cfg Config) (map[netip.AddrPort]*door, error) {
 		if s.doors[addr] != nil || fresh[addr] != nil {
 			continue
 		}
-		d, err := newDoor(addr, cfg.Freebind, s.handler, s.deps.Log)
+		d, err := newDoor(addr, cfg, s.handler, s.deps)
 		if err != nil {
 			for _, f := range fresh {
 				f.close()

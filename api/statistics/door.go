@@ -25,19 +25,43 @@ type door struct {
 	retired atomic.Bool
 }
 
-func newDoor(addr netip.AddrPort, freebind bool, h http.Handler, logger logrus.FieldLogger) (*door, error) {
-	lc := net.ListenConfig{Control: freebindControl(addr.Addr(), freebind)}
+func newDoor(addr netip.AddrPort, cfg Config, h http.Handler, deps Deps) (*door, error) {
+	lc := net.ListenConfig{Control: freebindControl(addr.Addr(), cfg.Freebind)}
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(context.Background(), "tcp", addr.String())
 	if err != nil {
 		return nil, fmt.Errorf("bind %s: %w", addr, err)
 	}
-	return &door{Listener: netutil.LimitListener(l, maxConns), http: &http.Server{
+	return &door{Listener: netutil.LimitListener(admitting{l, deps.Admit}, maxConns), http: &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: maxHeader,
-		ErrorLog:       log.New(httpLog{logger}, "", 0),
+		ErrorLog:       log.New(httpLog{deps.Log}, "", 0),
 	}}, nil
+}
+
+// admitting resets those who may not come in.
+type admitting struct {
+	net.Listener
+	admit func(netip.Addr) bool // nil: all may
+}
+
+// Accept waits for one who may.
+func (l admitting) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil || l.admit == nil {
+			return c, err
+		}
+		tcp, ok := c.(*net.TCPConn)
+		if ok && l.admit(c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()) {
+			return c, nil
+		}
+		if ok {
+			_ = tcp.SetLinger(0) // only fails when closed
+		}
+		_ = c.Close()
+	}
 }
 
 // serve returns http.ErrServerClosed when d was closed on purpose.

@@ -36,7 +36,9 @@ type Config struct {
 type Deps struct {
 	// Source is asked once a second and for every scrape; it must not block and
 	// is called by several goroutines at once.
-	Source  func() Snapshot
+	Source func() Snapshot
+	// Admit decides about everybody who comes in; it must not block. nil: all.
+	Admit   func(client netip.Addr) bool
 	Version string
 	Log     logrus.FieldLogger
 }

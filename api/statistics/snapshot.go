@@ -24,6 +24,8 @@ type Snapshot struct {
 	BytesUp   uint64 // from clients to VMs
 	BytesDown uint64 // from VMs to clients
 
+	Denied uint64 // clients that the access list kept out
+
 	Dispatchers Dispatchers
 	Relay       Relay
 	Directory   *Directory    // nil: the node is alone

@@ -30,6 +30,7 @@ var plain = []struct {
 	{describe("forwarded", "Open connections that came for another node and are carried to it."), gauge, func(s *Snapshot) float64 { return float64(s.Forwarded) }},
 	{describe("sessions_limit", "Most sessions and grants at once; 0 is no limit."), gauge, func(s *Snapshot) float64 { return float64(s.MaxConnections) }},
 	{describe("free_ports", "Ports of the range without any grant."), gauge, func(s *Snapshot) float64 { return float64(s.FreePorts) }},
+	{describe("access_denied_total", "Clients that the access list kept out."), counter, func(s *Snapshot) float64 { return float64(s.Denied) }},
 	{describe("relay_loops", "Event loops that move bytes."), gauge, func(s *Snapshot) float64 { return float64(s.Relay.Loops) }},
 	{describe("relay_pairs", "Connections joined with another."), gauge, func(s *Snapshot) float64 { return float64(s.Relay.Pairs) }},
 	{describe("relay_pipes", "Pipes lent to fast streams or kept for the next."), gauge, func(s *Snapshot) float64 { return float64(s.Relay.Pipes) }},

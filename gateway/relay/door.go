@@ -44,6 +44,14 @@ type DoorOptions struct {
 	Starved func(err error)
 }
 
+// knock asks a door about a client that may come in at all.
+func (e *Engine) knock(o DoorOptions, v Visitor, p Pair) *Call {
+	if e.Admit != nil && !e.Admit(v.Client.Addr().Unmap()) {
+		return nil
+	}
+	return o.Knock(v, p)
+}
+
 // Call is where a client of a door wants to go.
 type Call struct {
 	To      []netip.AddrPort // tried in turn

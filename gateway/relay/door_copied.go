@@ -137,7 +137,7 @@ func readHeader(c *net.TCPConn) (header, error) {
 func (d *copiedDoor) welcome(c *net.TCPConn, v Visitor) {
 	a := &arrival{engine: d.engine, client: c}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
-	call := d.opt.Knock(v, a)
+	call := d.engine.knock(d.opt, v, a)
 	if call == nil {
 		a.cancel()
 		reset(c)

@@ -187,7 +187,7 @@ func (l *loop) receive(d *door, fd int, client netip.AddrPort) {
 		l.greet(d, f, peer)
 		return
 	}
-	call := d.opt.Knock(Visitor{Client: client}, f)
+	call := d.engine.knock(d.opt, Visitor{Client: client}, f)
 	if call == nil {
 		resetSocket(fd)
 		return

@@ -122,6 +122,38 @@ func TestDoorRefuses(t *testing.T) {
 	}
 }
 
+// Whom the engine does not admit no door is asked about.
+func TestDoorsAskWhoMayComeIn(t *testing.T) {
+	for name, e := range map[string]*relay.Engine{"loops": relay.New(), "copying": relay.NewCopying()} {
+		t.Run(name, func(t *testing.T) {
+			friend, vm := netip.MustParseAddr("127.0.0.2"), echoVM(t)
+			e.Admit = func(client netip.Addr) bool { return client == friend }
+			run(t, e)
+			var knocks atomic.Int32
+			d := listen(t, e, func() *relay.Call {
+				knocks.Add(1)
+				return &relay.Call{To: []netip.AddrPort{vm}}
+			})
+			for from, want := range map[string]bool{"127.0.0.2": true, "127.0.0.3": false} {
+				dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+				c, err := dialer.Dial("tcp", d.Addr().String())
+				if err == nil {
+					_ = c.SetDeadline(time.Now().Add(patience))
+					_, _ = io.WriteString(c, "x")
+					_, err = c.Read(make([]byte, 1))
+					c.Close()
+				}
+				if (err == nil) != want {
+					t.Errorf("%s: got %v, want an echo: %t", from, err, want)
+				}
+			}
+			if got := knocks.Load(); got != 1 {
+				t.Errorf("got %d knocks, want 1", got)
+			}
+		})
+	}
+}
+
 func TestDoorWhoseVMIsAway(t *testing.T) {
 	e := running(t)
 	ended, missed := make(chan relay.Result, 1), make(chan netip.AddrPort, 2)

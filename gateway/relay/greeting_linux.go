@@ -62,7 +62,7 @@ func (f *flow) heard(l *loop, h header) {
 	// It is watched again, from the beginning, when the VM has answered.
 	_ = unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, f.client.fd, nil) // it is watched
 	f.client.readable, f.client.hung = false, false
-	call := g.door.opt.Knock(Visitor{Client: h.client, Via: g.via, Hops: h.hops}, f)
+	call := g.door.engine.knock(g.door.opt, Visitor{Client: h.client, Via: g.via, Hops: h.hops}, f)
 	if call == nil {
 		f.kill(l, ClientClosed)
 		return

@@ -76,6 +76,11 @@ type Stats struct {
 
 // Engine owns all pairs of a node.
 type Engine struct {
+	// Admit decides about everybody who comes to a door, before Knock is asked: by
+	// the address that a PROXY header names, where there is one. It must not block.
+	// nil: all. Set it before the first door is opened.
+	Admit func(client netip.Addr) bool
+
 	copying bool           // no loops
 	wg      sync.WaitGroup // one per running pair
 	loops   loops

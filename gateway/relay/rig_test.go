@@ -62,6 +62,13 @@ func newEngine() *relay.Engine {
 func running(t testing.TB) *relay.Engine {
 	t.Helper()
 	e := newEngine()
+	run(t, e)
+	return e
+}
+
+// run runs an engine until the test ends.
+func run(t testing.TB, e *relay.Engine) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
@@ -76,7 +83,6 @@ func running(t testing.TB) *relay.Engine {
 			t.Error("the engine did not stop")
 		}
 	})
-	return e
 }
 
 // connection returns both ends of a TCP connection on loopback.

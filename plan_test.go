@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"vdi-gateway/balancer/directory"
 	"vdi-gateway/gateway"
 	"vdi-gateway/settingsdb"
+	"vdi-gateway/settingsdb/access"
 	"vdi-gateway/vrrp"
 )
 
@@ -36,11 +38,16 @@ func planSettings() settingsdb.Settings {
 		Ports: []string{"3389", "5900-5999"}, RequireTicket: true,
 	}
 	s.Console.PingS = 31
+	s.Access = settingsdb.Access{AllowFrom: "10.0.0.0/8,::1", DenyFrom: "all", Policy: "deny"}
 	return s
 }
 
 // planned is the plan of planSettings for 10.0.0.2 alone.
 func planned() plan {
+	addressSet := func(text string) access.Set {
+		s, _ := access.ParseSet(text) // it is right
+		return s
+	}
 	node := netip.MustParseAddr("10.0.0.2")
 	return plan{
 		gateway: gateway.Config{
@@ -65,6 +72,9 @@ func planned() plan {
 				Listen:      netip.MustParseAddrPort("10.0.0.2:444"),
 				Dispatchers: []string{"10.9.0.1:4201", "dispatcher.example:4201"},
 			},
+		},
+		gate: planAccess{
+			list: access.List{Allow: addressSet("10.0.0.0/8,::1"), Deny: addressSet("all"), DenyByDefault: true}, exempt: addrs("10.0.0.1", "10.0.0.2"),
 		},
 		api: api.Config{
 			Listen: []netip.AddrPort{netip.MustParseAddrPort("[::]:8001")}, APIKey: "key-of-dispatchers", ClientKey: "key-of-clients",
@@ -120,7 +130,7 @@ func TestPlan(t *testing.T) {
 				cluster := p.cluster
 				behind(p, "10.0.0.100")
 				p.cluster, p.balancer.Nodes, p.gateway.Nodes = cluster, addrs("10.0.0.2"), addrs("10.0.0.2")
-				p.vrrp.Priority = 254
+				p.vrrp.Priority, p.gate.exempt = 254, addrs("10.0.0.2")
 				p.gateway.Trusted, p.api.Trusted = p.gateway.Trusted[1:], p.api.Trusted[1:]
 				p.gateway.Targets.Refused = []string{"10.0.0.2", "10.0.0.100", "10.9.0.1", "dispatcher.example"}
 			},
@@ -249,6 +259,7 @@ func TestPlan(t *testing.T) {
 			tt.want(&want)
 			same := cmp.Options{
 				cmp.AllowUnexported(plan{}, planCluster{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+				cmp.Comparer(func(a, b planAccess) bool { return reflect.DeepEqual(a, b) }),
 				cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 			}
 			if diff := cmp.Diff(want, newPlan(s, node), same); diff != "" {

@@ -85,6 +85,9 @@ func (p *pair) desktops(ctx context.Context, after time.Duration) ([]time.Durati
 		return nil, err
 	}
 	from := time.Now()
+	if err := p.untouched(false); err != nil {
+		return nil, err
+	}
 	if err := strike(); err != nil {
 		return nil, err
 	}

@@ -31,18 +31,19 @@ func newAddresses() (*addresses, error) {
 
 func (a *addresses) close() { a.netlink.Close() }
 
-// put adds the addresses to an interface, or begins their lives again.
-func (a *addresses) put(on string, list []netip.Prefix) error {
-	link, err := a.netlink.LinkByName(on)
-	if err != nil {
-		return fmt.Errorf("interface %s: %w", on, err)
-	}
-	for _, p := range list {
-		if err := a.netlink.AddrReplace(link, living(p)); err != nil {
-			return fmt.Errorf("add %s to %s: %w", p, on, explained(err))
+// put adds the addresses to the interface of an order, or begins their lives again.
+func (a *addresses) put(o order) error {
+	for _, p := range o.Addrs {
+		if err := a.netlink.AddrReplace(numbered(o.Index), living(p)); err != nil {
+			return fmt.Errorf("add %s to %s: %w", p, o.On, explained(err))
 		}
 	}
 	return nil
+}
+
+// numbered is an interface as far as addresses are concerned.
+func numbered(index int) netlink.Link {
+	return &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: index}}
 }
 
 // living is an address as the kernel takes it. One of IPv6 is good at once, without
@@ -72,8 +73,7 @@ func (a *addresses) remove(list []netip.Prefix) (found []netip.Addr, err error) 
 			if ip, _ := netip.AddrFromSlice(have.IP); ip.Unmap() != p.Addr() {
 				continue
 			}
-			link := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: have.LinkIndex}}
-			gone := a.netlink.AddrDel(link, &netlink.Addr{IPNet: have.IPNet})
+			gone := a.netlink.AddrDel(numbered(have.LinkIndex), &netlink.Addr{IPNet: have.IPNet})
 			switch {
 			case gone == nil:
 				found = append(found, p.Addr())

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
@@ -101,6 +102,18 @@ func (a *adverts) join(group netip.Addr) error {
 		return a.four.JoinGroup(a.link, to)
 	}
 	return a.six.JoinGroup(a.link, to)
+}
+
+// deafen has the socket receive nothing: what nobody reads would only fill it.
+func (a *adverts) deafen() error {
+	none, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+	if err != nil {
+		return err
+	}
+	if a.four != nil {
+		return a.four.SetBPF(none)
+	}
+	return a.six.SetBPF(none)
 }
 
 // send sends one advertisement.

@@ -30,7 +30,9 @@ type order struct {
 	Term  uint64         `json:"term"`
 	Hold  bool           `json:"hold"`
 	Addrs []netip.Prefix `json:"addrs"`
-	On    string         `json:"on"` // the interface
+	On    string         `json:"on"`    // the interface
+	Index int            `json:"index"` // and its number, which another one of that name has not
+	From  netip.Addr     `json:"from"`  // the process's source address there
 	// At is when it was said, by the machine's clock since it was started. An order
 	// that waited in the pipe while both processes were stopped is no sign of life.
 	At time.Duration `json:"at"`
@@ -136,7 +138,7 @@ func (w ward) abandoned() (ward, deed) {
 }
 
 func sameAddrs(a, b order) bool {
-	if a.On != b.On || len(a.Addrs) != len(b.Addrs) {
+	if a.On != b.On || a.Index != b.Index || len(a.Addrs) != len(b.Addrs) {
 		return false
 	}
 	for i := range a.Addrs {

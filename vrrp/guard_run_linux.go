@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"time"
 
@@ -58,9 +59,13 @@ type guard struct {
 	ward ward
 	sys  *addresses
 	out  *json.Encoder
-	wire *adverts   // for the farewell; nil: there is none
-	on   string     // its interface
-	from netip.Addr // its source
+
+	// What it says, through sockets that are open before they are needed; nil: there
+	// are none, so that others wait for the end of their timers, or the process
+	// announces alone.
+	ready    order // what they are open for
+	wire     *adverts
+	announce *announcer
 }
 
 func (g *guard) obey(o order) {
@@ -76,10 +81,11 @@ func (g *guard) obey(o order) {
 	if !was.begun {
 		r.Found = found
 	}
-	g.say(r, errors.Join(err, more))
-	if g.ward.held {
-		g.prepare(o)
+	if err = errors.Join(err, more); err == nil && d == put && !was.held && g.announce != nil {
+		_ = g.announce.announce(o.Addrs) // sooner than the process can; it does so too
 	}
+	g.say(r, err)
+	g.prepare(o)
 }
 
 func (g *guard) tick() {
@@ -114,7 +120,7 @@ func (g *guard) do(d deed) ([]netip.Addr, error) {
 	o := g.ward.order
 	switch d {
 	case put:
-		return nil, g.sys.put(o.On, o.Addrs)
+		return nil, g.sys.put(o)
 	case remove:
 		return g.sys.remove(o.Addrs)
 	case giveUp:
@@ -125,17 +131,31 @@ func (g *guard) do(d deed) ([]netip.Addr, error) {
 	return nil, nil
 }
 
-// prepare opens what the farewell needs while there is time.
+// prepare opens what the guard speaks through, when it is another than before.
 func (g *guard) prepare(o order) {
-	if len(o.Farewell) == 0 || g.wire != nil && g.on == o.On && g.from == o.Farewell[0].From {
+	if o.Index == 0 || sameAddrs(g.ready, o) && g.ready.From == o.From {
 		return
 	}
+	g.close()
+	g.ready = o
+	if o.From.IsValid() {
+		if g.wire, _ = openAdverts(o.On, o.From); g.wire != nil {
+			_ = g.wire.deafen() // its buffer has a bound
+		}
+	}
+	if link, err := net.InterfaceByIndex(o.Index); err == nil {
+		g.announce, _ = openAnnouncer(link, o.Addrs)
+	}
+}
+
+func (g *guard) close() {
 	if g.wire != nil {
 		g.wire.close()
 	}
-	g.on, g.from = o.On, o.Farewell[0].From
-	// Without one, others wait for the end of their timers.
-	g.wire, _ = openAdverts(g.on, g.from)
+	if g.announce != nil {
+		g.announce.close()
+	}
+	g.wire, g.announce = nil, nil
 }
 
 func (g *guard) farewell() {

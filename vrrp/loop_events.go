@@ -115,9 +115,10 @@ func (l *loop) handOver(y yield, now time.Time) {
 // command tells the guard what to do, when that is news and now and then.
 func (l *loop) command(now time.Time) {
 	o := order{
-		Term: l.term, Hold: l.m.role == RoleActive, Addrs: l.cfg.Addrs, On: l.link.name, Silence: silence(l.cfg.Interval),
+		Term: l.term, Hold: l.m.role == RoleActive, Addrs: l.cfg.Addrs, On: l.link.name, Index: l.link.index,
+		From: l.link.source, Silence: silence(l.cfg.Interval),
 	}
-	news := o.Term != l.told.Term || o.Hold != l.told.Hold || o.Silence != l.told.Silence || !sameAddrs(o, l.told)
+	news := o.Term != l.told.Term || o.Hold != l.told.Hold || o.Silence != l.told.Silence || o.From != l.told.From || !sameAddrs(o, l.told)
 	if !news && now.Before(l.beat.Add(l.beatEvery())) {
 		return
 	}

@@ -203,6 +203,7 @@ func (a *app) load(ctx context.Context) error {
 func (a *app) begin() error {
 	s := a.current.Settings
 	node, err := a.identify(s)
+	a.takeAway(s)
 	a.gate.apply(planGate(s))
 	if err := a.api.Apply(newPlan(s, node).api); err != nil {
 		return fmt.Errorf("the API cannot be served: %w; free the port, or change api_port or listen_ip with: vdi-gateway settings set", err)

@@ -43,7 +43,7 @@ func (a *app) answerPeers() {
 	s.Handle(callDrain, answer(func(ctx context.Context, on bool) (bool, error) {
 		return on, a.drainHere(ctx, on)
 	}))
-	s.Handle(callFailover, answer(func(ctx context.Context, _ struct{}) (bool, error) { return a.yield(ctx) }))
+	s.Handle(callFailover, answer(func(ctx context.Context, _ struct{}) (string, error) { return a.yield(ctx) }))
 	s.Handle(callSettings, a.agreement.Receive)
 	s.Handle(callReopen, answer(func(ctx context.Context, r gateway.Reopening) (gateway.Grant, error) {
 		return a.gateway.Reopen(peer.Allow(ctx), r) // the others hear of its token

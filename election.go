@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"vdi-gateway/api"
+	"vdi-gateway/settingsdb"
 	"vdi-gateway/vrrp"
 )
 
@@ -44,7 +44,7 @@ func (a *app) fitFor(ready bool, why string, now time.Time) bool {
 func virtualAddr(addr string, s vrrp.Status) api.VirtualAddr {
 	v := api.VirtualAddr{Addr: addr, Held: s.Held}
 	if s.Role == vrrp.RoleNone {
-		v.Held = here(addr)
+		v.Held, _ = localTo(addr)
 	} else if s.Counters.Became[vrrp.RoleActive] > 0 {
 		v.Since = &s.Since
 	}
@@ -57,10 +57,10 @@ func addressChecks(addr string, s vrrp.Status) []api.Check {
 		return nil
 	}
 	list := []api.Check{{Name: "vrrp", OK: s.Role != vrrp.RoleFault, Detail: roleText(s)}}
-	if s.Role != vrrp.RoleActive && here(addr) {
+	switch here, near := localTo(addr); {
+	case here && s.Role != vrrp.RoleActive && !s.Held:
 		list = append(list, api.Check{Name: "virtual_addr", Detail: addr + " is on this host although this node is not active: remove whatever put it there"})
-	}
-	if s.Role != vrrp.RoleNone && !onLocalNetwork(addr) {
+	case !near:
 		list = append(list, api.Check{Name: "virtual_addr", OK: true, Detail: addr + " is in no network of this host: only those reach it who have a route to it"})
 	}
 	if len(s.Strangers) > 0 {
@@ -69,28 +69,22 @@ func addressChecks(addr string, s vrrp.Status) []api.Check {
 	return list
 }
 
-// here tells whether this host has an address.
-func here(addr string) bool {
+// localTo tells whether this host has an address, and whether one of its interfaces is
+// in the same network.
+func localTo(addr string) (here, near bool) {
 	a, err := netip.ParseAddr(addr)
-	if err != nil {
-		return false
+	local, lost := net.InterfaceAddrs()
+	if err != nil || lost != nil {
+		return false, true
 	}
-	local, err := localAddrs()
-	return err == nil && isLocal(a.Unmap(), local)
-}
-
-// onLocalNetwork tells whether an address is in the network of an interface of this
-// host.
-func onLocalNetwork(addr string) bool {
-	a, err := netip.ParseAddr(addr)
-	if err != nil {
-		return true
-	}
-	local, err := net.InterfaceAddrs()
-	return err != nil || slices.ContainsFunc(local, func(l net.Addr) bool {
+	a = a.Unmap()
+	here = a.Is4() && a.IsLoopback()
+	for _, l := range local {
 		p, err := netip.ParsePrefix(l.String())
-		return err == nil && p.Addr() != a && p.Contains(a)
-	})
+		own := err == nil && p.Addr().Unmap() == a
+		here, near = here || own, near || err == nil && !own && p.Contains(a)
+	}
+	return here, near
 }
 
 func roleText(s vrrp.Status) string {
@@ -112,6 +106,13 @@ func strangersText(list []vrrp.Stranger) string {
 	return strings.Join(texts, "; ")
 }
 
+// How a hand-over went.
+const (
+	handedOver  = "handed over"
+	nobodyCame  = "nobody followed"
+	hadNoneHere = "not active"
+)
+
 // failover has the Active node hand the virtual address over, whichever that is, and
 // tells which one it was.
 func (a *app) failover(ctx context.Context) (string, error) {
@@ -119,32 +120,48 @@ func (a *app) failover(ctx context.Context) (string, error) {
 	if !active.IsValid() {
 		return "", api.ErrNobodyActive
 	}
-	followed := false
+	var went string
 	var err error
 	if active == a.own() {
-		followed, err = a.yield(ctx)
+		went, err = a.yield(ctx)
 	} else {
-		followed, err = ask[bool](ctx, a.cluster, active, callFailover, struct{}{})
+		went, err = ask[string](ctx, a.cluster, active, callFailover, struct{}{})
 	}
 	switch {
 	case err != nil:
 		return "", &api.NodeRejected{Node: active.String(), Reason: err.Error()}
-	case !followed:
+	case went == hadNoneHere:
+		return "", api.ErrNobodyActive
+	case went == nobodyCame:
 		return "", api.ErrNoSuccessor
 	}
 	return active.String(), nil
 }
 
-// yield hands the virtual address of this node over. false: nobody followed, so this
-// node has kept it.
-func (a *app) yield(ctx context.Context) (bool, error) {
+// takeAway removes what a crash has left of the virtual address, before anybody is
+// served: another node may have it now.
+func (a *app) takeAway(s settingsdb.Settings) {
+	found, err := release(s)
+	switch {
+	case len(found) > 0:
+		a.log.WithField("virtual_addr", s.VirtualAddr).Warn("the virtual address was on this host at the start: removed")
+	case err != nil:
+		a.log.WithError(err).Warn("whether the virtual address was left on this host is not known")
+	}
+}
+
+// yield hands the virtual address of this node over, and tells how that went.
+func (a *app) yield(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, yieldTime)
 	defer cancel()
 	err := a.vrrp.Yield(ctx, "handed over by the dispatcher")
-	if errors.Is(err, vrrp.ErrNobodyFollows) {
-		return false, nil
+	switch {
+	case errors.Is(err, vrrp.ErrNobodyFollows):
+		return nobodyCame, nil
+	case errors.Is(err, vrrp.ErrNotActive):
+		return hadNoneHere, nil
 	}
-	return err == nil, err
+	return handedOver, err
 }
 
 // active is the node that has the virtual address, as far as is known here.

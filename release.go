@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"vdi-gateway/settingsdb"
 	"vdi-gateway/vrrp"
 )
 
@@ -19,13 +20,18 @@ func (c *releaseCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v := virtualOf(s)
-	if !v.IsValid() || v.IsLoopback() {
-		return nil
-	}
-	found, err := vrrp.Release([]netip.Prefix{netip.PrefixFrom(v, s.VirtualPrefixLen)})
+	found, err := release(s)
 	for _, a := range found {
 		fmt.Printf("removed %s from this host\n", a)
 	}
 	return err
+}
+
+// release removes the virtual address of the settings from this host.
+func release(s settingsdb.Settings) ([]netip.Addr, error) {
+	v := virtualOf(s)
+	if !v.IsValid() || v.IsLoopback() {
+		return nil, nil
+	}
+	return vrrp.Release([]netip.Prefix{netip.PrefixFrom(v, s.VirtualPrefixLen)})
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/net/ipv4"
@@ -17,9 +18,11 @@ import (
 const (
 	// packetMax is more than 255 addresses of IPv6 take.
 	packetMax = 8 << 10
-	// voice marks packets as urgent for switches and queues: CS6, as routing protocols
-	// do (RFC 4594 section 3.1).
-	voice = 0xc0
+	// control marks packets as urgent for switches and queues: CS6, as routing
+	// protocols do (RFC 4594 section 3.1).
+	control = 0xc0
+	// sendTime bounds what a full queue of an interface may keep us.
+	sendTime = 5 * time.Millisecond
 )
 
 // adverts is a raw socket for advertisements on one interface. Its methods may be
@@ -76,14 +79,14 @@ func (a *adverts) prepare4() error {
 	return firstError(
 		a.four.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst, true),
 		a.four.SetMulticastInterface(a.link), a.four.SetMulticastTTL(hopLimit), a.four.SetMulticastLoopback(false),
-		a.four.SetTTL(hopLimit), a.four.SetTOS(voice))
+		a.four.SetTTL(hopLimit), a.four.SetTOS(control))
 }
 
 func (a *adverts) prepare6() error {
 	return firstError(
 		a.six.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagDst, true),
 		a.six.SetMulticastInterface(a.link), a.six.SetMulticastHopLimit(hopLimit), a.six.SetMulticastLoopback(false),
-		a.six.SetHopLimit(hopLimit), a.six.SetTrafficClass(voice))
+		a.six.SetHopLimit(hopLimit), a.six.SetTrafficClass(control))
 }
 
 func firstError(errs ...error) error {
@@ -119,7 +122,10 @@ func (a *adverts) deafen() error {
 // send sends one advertisement.
 func (a *adverts) send(d datagram) error {
 	to := &net.IPAddr{IP: d.To.AsSlice()}
-	var err error
+	err := a.conn.SetWriteDeadline(time.Now().Add(sendTime))
+	if err != nil {
+		return err
+	}
 	if a.four != nil {
 		_, err = a.four.WriteTo(d.Data, &ipv4.ControlMessage{Src: d.From.AsSlice(), IfIndex: a.link.Index}, to)
 	} else {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/mdlayher/ndp"
 	"github.com/mdlayher/packet"
@@ -52,6 +53,9 @@ func openAnnouncer(link *net.Interface, addrs []netip.Prefix) (*announcer, error
 // advertisement (RFC 9568 section 6.4.2).
 func (a *announcer) announce(addrs []netip.Prefix) error {
 	var errs []error
+	for _, c := range a.sockets() {
+		errs = append(errs, c.SetWriteDeadline(time.Now().Add(sendTime)))
+	}
 	for _, p := range addrs {
 		if p.Addr().Is6() {
 			errs = append(errs, a.advertise(p.Addr()))
@@ -92,10 +96,24 @@ func (a *announcer) advertise(addr netip.Addr) error {
 }
 
 func (a *announcer) close() {
+	for _, c := range a.sockets() {
+		_ = c.Close() // nothing waits to be sent
+	}
+}
+
+// socket is what all of them can do.
+type socket interface {
+	SetWriteDeadline(t time.Time) error
+	Close() error
+}
+
+// sockets are those that are open.
+func (a *announcer) sockets() (list []socket) {
 	if a.arp != nil {
-		_ = a.arp.Close()
+		list = append(list, a.arp)
 	}
 	if a.ndp != nil {
-		_ = a.ndp.Close()
+		list = append(list, a.ndp)
 	}
+	return list
 }

@@ -105,7 +105,7 @@ func (c Config) advertisement(priority uint8) Advertisement {
 // takes part differs.
 func (c Config) sameRouter(o Config) bool {
 	return c.Interface == o.Interface && c.Node == o.Node && c.Version == o.Version && c.VRID == o.VRID &&
-		slices.Equal(c.Addrs, o.Addrs) && slices.Equal(c.Peers, o.Peers)
+		slices.Equal(c.Addrs, o.Addrs) && len(c.Peers) == 0 == (len(o.Peers) == 0)
 }
 
 // admit says why an advertisement is not for this router, nil if it is.

@@ -16,6 +16,8 @@ const (
 	// nothing to lose by it.
 	answerTime = 300 * time.Millisecond
 	takeTime   = 60 * time.Millisecond
+	// startTime is what a new guard has until its first answer.
+	startTime = time.Second
 	// renewEvery is how often the guard renews an address, and addressLife how long
 	// the kernel keeps one that nobody renews: whole seconds, and up to half a second
 	// more.
@@ -31,7 +33,8 @@ type order struct {
 	Hold  bool           `json:"hold"`
 	Addrs []netip.Prefix `json:"addrs"`
 	On    string         `json:"on"`    // the interface
-	Index int            `json:"index"` // and its number, which another one of that name has not
+	Index int            `json:"index"` // its number, which another one of that name has not
+	MAC   string         `json:"mac"`   // and its address, which may change
 	From  netip.Addr     `json:"from"`  // the process's source address there
 	// At is when it was said, by the machine's clock since it was started. An order
 	// that waited in the pipe while both processes were stopped is no sign of life.
@@ -81,6 +84,7 @@ type ward struct {
 	fresh   time.Duration // when the newest order was said
 	renewed time.Duration
 	givenUp uint64 // the last term in which it has given up
+	dirty   bool   // the addresses may be there although they should not
 }
 
 // obey takes an order.
@@ -93,7 +97,7 @@ func (w ward) obey(o order, now time.Duration) (ward, deed) {
 	case o.Hold && alive && o.Term > w.givenUp && (!w.held || changed):
 		w.held, w.renewed = true, now
 		return w, put
-	case o.Hold || !w.held && !changed:
+	case o.Hold || !w.held && !changed && !w.dirty:
 		return w, nothing // tick judges what is late
 	}
 	w.held = false
@@ -138,7 +142,7 @@ func (w ward) abandoned() (ward, deed) {
 }
 
 func sameAddrs(a, b order) bool {
-	if a.On != b.On || a.Index != b.Index || len(a.Addrs) != len(b.Addrs) {
+	if a.On != b.On || a.Index != b.Index || a.MAC != b.MAC || len(a.Addrs) != len(b.Addrs) {
 		return false
 	}
 	for i := range a.Addrs {
@@ -151,14 +155,18 @@ func sameAddrs(a, b order) bool {
 
 // deadline is until when a guard has to answer.
 type deadline struct {
-	held bool      // by its last report
-	at   time.Time // zero: it owes no answer
+	young bool      // it has not reported yet
+	held  bool      // by its last report
+	at    time.Time // zero: it owes no answer
 }
 
 // asked is that an order was given.
 func (d deadline) asked(o order, now time.Time) deadline {
 	at := now.Add(answerTime)
-	if o.Hold && !d.held {
+	switch {
+	case d.young:
+		at = now.Add(startTime)
+	case o.Hold && !d.held:
 		at = now.Add(takeTime)
 	}
 	if d.at.IsZero() || at.Before(d.at) {

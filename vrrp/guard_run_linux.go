@@ -12,6 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// lateGrace is how late a guard may wake, and how long it then waits for what was said
+// meanwhile.
+const lateGrace = 3 * time.Millisecond
+
 // RunGuard is the guard's process: it obeys orders from in, reports to out, and
 // returns when in has ended and the addresses are gone. Signals are the caller's to
 // ignore: a guard ends when its process does.
@@ -25,19 +29,42 @@ func RunGuard(in io.Reader, out io.Writer) error {
 	orders := make(chan order, 16)
 	go read(in, orders) // ends with the pipe, as the process does
 	for {
-		var due <-chan time.Time
-		if at, held := g.ward.next(); held {
-			due = time.After(at - uptime())
-		}
-		select {
-		case o, more := <-orders:
-			if !more {
-				return g.abandon()
-			}
+		at, held := g.ward.next()
+		o, more, timely := await(orders, at, held)
+		switch {
+		case timely && !more:
+			return g.abandon()
+		case timely:
 			g.obey(o)
-		case <-due:
+		default:
 			g.tick()
 		}
+	}
+}
+
+// await waits for an order until it is time to act without one, if it ever is. A guard
+// that wakes up late, for it was not let run, reads what was said meanwhile first.
+func await(orders <-chan order, until time.Duration, bounded bool) (o order, more, timely bool) {
+	if !bounded {
+		o, more = <-orders
+		return o, more, true
+	}
+	late := time.NewTimer(until - uptime())
+	defer late.Stop()
+	select {
+	case o, more = <-orders:
+		return o, more, true
+	case <-late.C:
+	}
+	if uptime()-until < lateGrace {
+		return o, true, false
+	}
+	late.Reset(lateGrace)
+	select {
+	case o, more = <-orders:
+		return o, more, true
+	case <-late.C:
+		return o, true, false
 	}
 }
 
@@ -120,12 +147,15 @@ func (g *guard) do(d deed) ([]netip.Addr, error) {
 	o := g.ward.order
 	switch d {
 	case put:
-		return nil, g.sys.put(o)
-	case remove:
-		return g.sys.remove(o.Addrs)
-	case giveUp:
+		err := g.sys.put(o)
+		g.ward.dirty = err != nil
+		return nil, err
+	case remove, giveUp:
 		found, err := g.sys.remove(o.Addrs)
-		g.farewell()
+		g.ward.dirty = err != nil
+		if d == giveUp {
+			g.farewell()
+		}
 		return found, err
 	}
 	return nil, nil

@@ -14,7 +14,7 @@ func (d deed) String() string { return [...]string{"nothing", "put", "remove", "
 func TestGuard(t *testing.T) {
 	type step struct {
 		at   time.Duration
-		say  time.Duration // when the order was said; 0: a tick
+		say  time.Duration // when the order was said; 0: a tick, -1: the last deed failed
 		hold bool
 		term uint64
 		want deed
@@ -54,16 +54,27 @@ func TestGuard(t *testing.T) {
 			{1160 * ms, 1140 * ms, true, 1, nothing},
 			{1160 * ms, 0, false, 0, nothing},
 		}},
+		{"a removal that failed is made again", []step{
+			{1000 * ms, 1000 * ms, true, 1, put},
+			{1020 * ms, 1020 * ms, false, 1, remove},
+			{1021 * ms, -1, false, 0, nothing}, // it failed
+			{1050 * ms, 1050 * ms, false, 1, remove},
+			{1080 * ms, 1080 * ms, false, 1, nothing},
+		}},
 		{"an old order does not add", []step{{1000 * ms, 500 * ms, true, 1, nothing}, {1001 * ms, 0, false, 0, nothing}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var w ward
 			for i, s := range tt.steps {
 				var got deed
-				if s.say == 0 {
+				switch s.say {
+				case 0:
 					w, got = w.tick(s.at)
-				} else {
+				case -1:
+					w.dirty = true
+				default:
 					w, got = w.obey(order{Term: s.term, Hold: s.hold, Addrs: guarded, On: "eth0", At: s.say, Silence: silenceMax}, s.at)
+					w.dirty = false // it worked
 				}
 				if got != s.want {
 					t.Fatalf("step %d at %s: got %s, want %s", i, s.at, got, s.want)

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// guardPause is the least time between two starts of a guard.
+	// guardPause is the least time between two starts of a guard; it doubles up to
+	// retryAfter while none of them ever answers.
 	guardPause = 100 * time.Millisecond
 	// superviseEvery is how often a guard's silence is noticed.
 	superviseEvery = 10 * time.Millisecond
@@ -72,15 +73,18 @@ func (k *kernelKeeper) run(ctx context.Context) {
 		return
 	case <-k.needed:
 	}
-	for ctx.Err() == nil {
+	for gap := guardPause; ctx.Err() == nil; {
 		began := time.Now()
 		err := k.watch(ctx)
+		if gap = min(2*gap, retryAfter); !k.young() {
+			gap = guardPause
+		}
 		if ctx.Err() == nil {
 			k.tell(report{Died: fmt.Sprint(err)})
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Until(began.Add(guardPause))):
+		case <-time.After(time.Until(began.Add(gap))):
 		}
 	}
 }
@@ -139,7 +143,7 @@ func pipes(cmd *exec.Cmd) (in, out *os.File, theirs func(), err error) {
 func (k *kernelKeeper) begin(in *os.File) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pipe, k.answer = in, deadline{}
+	k.pipe, k.answer = in, deadline{young: true}
 }
 
 func (k *kernelKeeper) end() {
@@ -169,19 +173,30 @@ func (k *kernelKeeper) read(out *os.File) {
 func (k *kernelKeeper) supervise(ctx context.Context, cmd *exec.Cmd, ended <-chan struct{}) {
 	tick := time.NewTicker(superviseEvery)
 	defer tick.Stop()
-	for {
+	for late := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ended:
 			return
 		case now := <-tick.C:
-			if k.silent(now) {
+			// Twice: this process may have been late itself, with the answer unread.
+			if late++; !k.silent(now) {
+				late = 0
+			}
+			if late == 2 {
 				_ = cmd.Process.Kill() // it may have ended
 				return
 			}
 		}
 	}
+}
+
+// young tells whether the guard has never answered.
+func (k *kernelKeeper) young() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.answer.young
 }
 
 func (k *kernelKeeper) silent(now time.Time) bool {

@@ -15,15 +15,13 @@ const (
 	// lookEvery is how often interfaces are looked at without a reason: a source address
 	// may have come or gone.
 	lookEvery = time.Second
-	// subscribeAgain is the pause after the kernel stopped telling of changes.
-	subscribeAgain = time.Second
 )
 
 // lookAt finds the interface of a router and the address it sends from.
 func lookAt(c Config) link {
 	all, err := net.Interfaces()
 	if err != nil {
-		return link{why: fmt.Sprintf("the interfaces of this host cannot be listed: %v", err)}
+		return link{failed: fmt.Sprintf("the interfaces of this host cannot be listed: %v", err)}
 	}
 	i := slices.IndexFunc(all, func(l net.Interface) bool {
 		return l.Name == c.Interface || c.Interface == "" && l.Flags&net.FlagLoopback == 0
@@ -34,28 +32,27 @@ func lookAt(c Config) link {
 		}
 		return link{name: c.Interface, why: fmt.Sprintf("there is no interface %s on this host", c.Interface)}
 	}
-	l := link{name: all[i].Name, index: all[i].Index}
+	l := link{name: all[i].Name, index: all[i].Index, mac: all[i].HardwareAddr.String()}
 	switch {
 	case all[i].Flags&net.FlagUp == 0:
 		l.why = fmt.Sprintf("interface %s is down", l.name)
 	case all[i].Flags&net.FlagRunning == 0:
 		l.why = fmt.Sprintf("interface %s has no link: cable, switch or virtual network", l.name)
 	default:
-		l.source, l.why = sourceOn(all[i], c)
+		l.source, l.why, l.failed = sourceOn(all[i], c)
 	}
 	return l
 }
 
 // sourceOn chooses the primary address: the node's own where the interface has it, else
 // the first one that is not virtual. Multicast over IPv6 comes from the link-local one.
-func sourceOn(l net.Interface, c Config) (netip.Addr, string) {
+func sourceOn(l net.Interface, c Config) (found netip.Addr, why, failed string) {
 	if len(c.Peers) > 0 {
-		return c.Node, ""
+		return c.Node, "", ""
 	}
-	var found netip.Addr
 	addrs, err := l.Addrs()
 	if err != nil {
-		return found, fmt.Sprintf("the addresses of %s cannot be listed: %v", l.Name, err)
+		return found, "", fmt.Sprintf("the addresses of %s cannot be listed: %v", l.Name, err)
 	}
 	for _, text := range addrs {
 		p, err := netip.ParsePrefix(text.String())
@@ -63,18 +60,18 @@ func sourceOn(l net.Interface, c Config) (netip.Addr, string) {
 			continue
 		}
 		a := p.Addr().Unmap()
-		fits := a.Is6() == c.six() && a.IsLinkLocalUnicast() == c.six() && !c.virtual(a)
+		fits := a.Is6() == c.six() && !c.virtual(a) && (a.IsLinkLocalUnicast() == c.six() || a == c.Node && !c.six())
 		if fits && (a == c.Node || !found.IsValid()) {
 			found = a
 		}
 	}
 	if found.IsValid() {
-		return found, ""
+		return found, "", ""
 	}
 	if c.six() {
-		return found, fmt.Sprintf("interface %s has no link-local IPv6 address to send from", l.Name)
+		return found, fmt.Sprintf("interface %s has no link-local IPv6 address to send from", l.Name), ""
 	}
-	return found, fmt.Sprintf("interface %s has no IPv4 address to send from", l.Name)
+	return found, fmt.Sprintf("interface %s has no IPv4 address to send from", l.Name), ""
 }
 
 // watchLinks tells when something about the interfaces may have changed, until ctx is
@@ -88,9 +85,12 @@ func watchLinks(ctx context.Context, changed chan<- struct{}) {
 		case <-ctx.Done():
 			return
 		case <-poll.C:
+			if events == nil {
+				events = subscribe(ctx)
+			}
 		case _, more := <-events:
 			if !more {
-				events = resubscribe(ctx)
+				events = nil // again with the poll
 				continue
 			}
 		}
@@ -109,14 +109,4 @@ func subscribe(ctx context.Context) <-chan netlink.LinkUpdate {
 		return nil
 	}
 	return events
-}
-
-// resubscribe waits a moment: until then there is the poll.
-func resubscribe(ctx context.Context) <-chan netlink.LinkUpdate {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-time.After(subscribeAgain):
-		return subscribe(ctx)
-	}
 }

@@ -23,6 +23,7 @@ type loop struct {
 	alarm   alarm
 	keeper  keeper
 	links   chan struct{}
+	looked  chan view // capacity 1: one look at a time
 	packets chan arrival
 	journal chan func()
 	workers sync.WaitGroup
@@ -35,6 +36,7 @@ type loop struct {
 	now      time.Time     // of this turn
 	wake     time.Duration // when the alarm goes off, by the uptime
 	stopping bool
+	looking  bool
 	status   Status
 	logged   map[string]time.Time
 
@@ -45,8 +47,15 @@ type loop struct {
 	orphan  time.Time // since when there is no guard; zero: there is one
 	blocked string    // why it does not compete, until
 	until   time.Time
-	failed  int // advertisements in a row that were not sent
+	backoff time.Duration // how long it does not compete after the next failure
+	failed  int           // advertisements in a row that were not sent
 	yield   *yield
+}
+
+// view is what was seen of the interface of a config.
+type view struct {
+	cfg  Config
+	link link
 }
 
 // arrival is a packet of a wire, or the wire's end.
@@ -58,8 +67,8 @@ type arrival struct {
 
 func newLoop(v *VRRP, a alarm) *loop {
 	return &loop{
-		v: v, alarm: a, keeper: v.sys.guard(), links: make(chan struct{}, 1), packets: make(chan arrival, 64),
-		journal: make(chan func(), 64), logged: map[string]time.Time{},
+		v: v, alarm: a, keeper: v.sys.guard(), links: make(chan struct{}, 1), looked: make(chan view, 1), packets: make(chan arrival, 64),
+		journal: make(chan func(), 64), logged: map[string]time.Time{}, backoff: retryAfter,
 		status: Status{Role: RoleNone, Counters: Counters{Became: map[Role]uint64{}, Discarded: map[Discard]uint64{}}},
 	}
 }
@@ -70,9 +79,11 @@ func (l *loop) run(ctx context.Context) error {
 	l.workers.Go(func() { l.v.sys.watch(workers, l.links) })
 	l.workers.Go(func() { l.keeper.run(workers) })
 	l.workers.Go(l.alarm.run)
-	l.workers.Go(l.write)
+	written := make(chan struct{})
+	go l.write(written)
 	l.now = time.Now()
 	l.m, l.orphan = newMachine(election{}, "", l.now), l.now
+	l.turn(l.adopt)
 	for !l.over() {
 		l.wait(ctx)
 	}
@@ -81,6 +92,10 @@ func (l *loop) run(ctx context.Context) error {
 	close(l.journal)
 	cancel()
 	l.workers.Wait()
+	select { // a log that is stuck does not keep it
+	case <-written:
+	case <-time.After(endTime):
+	}
 	return nil
 }
 
@@ -107,7 +122,9 @@ func (l *loop) wait(ctx context.Context) {
 	case r := <-l.keeper.reports():
 		l.turn(func(now time.Time) { l.reported(r, now) })
 	case <-l.links:
-		l.turn(l.look)
+		l.look()
+	case v := <-l.looked:
+		l.turn(func(now time.Time) { l.seen(v, now) })
 	case <-l.v.changed:
 		l.turn(l.adopt)
 	case y := <-l.v.yields:
@@ -136,8 +153,8 @@ func (l *loop) turn(happened func(now time.Time)) {
 	l.publish()
 }
 
-// patience is how late the loop may wake and go on as if it had not. That of an Active
-// router steps down before its guard gives up; what a Backup has not heard may be
+// patience is how late the loop may wake and go on as if it had not. An Active router
+// later than that has been given up by its guard; what a Backup has not heard may be
 // waiting to be read.
 func (l *loop) patience() time.Duration {
 	if l.m.role == RoleActive {
@@ -148,13 +165,8 @@ func (l *loop) patience() time.Duration {
 
 // drain reads what has arrived: it may be what a timer has waited for.
 func (l *loop) drain(now time.Time) {
-	for {
-		select {
-		case p := <-l.packets:
-			l.arrived(p, now)
-		default:
-			return
-		}
+	for range len(l.packets) { // only this goroutine takes them
+		l.arrived(<-l.packets, now)
 	}
 }
 
@@ -178,11 +190,16 @@ func (l *loop) do(m machine, out output, now time.Time) {
 func (l *loop) announce(now time.Time) {
 	l.status.Counters.Announced++
 	if err := l.wire.announce(l.cfg.Addrs); err != nil {
-		l.warn("the virtual address cannot be announced, neighbours learn of it later: " + err.Error())
+		l.warn("announce", "the virtual address cannot be announced, neighbours learn of it later: "+err.Error())
 	}
-	if l.status.Took < 0 {
-		l.status.Took = now.Sub(l.m.since)
+	if l.status.Took >= 0 {
+		return
 	}
+	took := now.Sub(l.m.since)
+	l.status.Took = took
+	l.log(func() {
+		l.v.deps.Log.WithField("took", took.String()).Info("the virtual address is here and was announced")
+	})
 }
 
 // send sends an advertisement. A router that nobody can hear does not compete.
@@ -233,8 +250,9 @@ func (l *loop) setAlarm() {
 			next = t
 		}
 	}
+	up := l.v.sys.uptime() // first: what goes by from here on counts as late
 	after := time.Until(next)
-	l.wake = l.v.sys.uptime() + after
+	l.wake = up + after
 	l.alarm.set(after)
 }
 

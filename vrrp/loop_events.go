@@ -17,6 +17,10 @@ func (l *loop) arrived(p arrival, now time.Time) {
 		return
 	}
 	l.status.Counters.Received++
+	if other(p.packet, l.cfg.VRID) {
+		l.discard(DiscardVRID, p.packet)
+		return
+	}
 	a, err := Parse(p.packet)
 	if err == nil {
 		err = l.cfg.admit(a, p.packet.From, l.link.source)
@@ -35,22 +39,30 @@ func (l *loop) arrived(p arrival, now time.Time) {
 // speak of.
 func (l *loop) discard(why Discard, p Packet) {
 	l.status.Counters.Discarded[why]++
-	if why != DiscardVRID && why != DiscardOwn {
-		l.warn(fmt.Sprintf("VRRP packets are %v, such as one from %s", why, p.From))
+	switch why {
+	case DiscardVRID:
+	case DiscardOwn:
+		l.warn("own", fmt.Sprintf("another host sends VRRP packets from %s, which is this node's address", p.From))
+	case DiscardHops:
+		l.warn("hops", fmt.Sprintf("VRRP packets come with TTL or hop limit %d instead of %d and are not heeded, such as one from %s: is a router between, or is it Keepalived without unicast_ttl %[2]d?", p.Hops, hopLimit, p.From))
+	default:
+		l.warn("discard "+string(why), fmt.Sprintf("VRRP packets are %v, such as one from %s", why, p.From))
 	}
+}
+
+// other tells whether a packet is of another virtual router, whatever else is wrong with
+// it.
+func other(p Packet, own VRID) bool {
+	return p.Hops == hopLimit && len(p.Data) >= headerLen && VRID(p.Data[1]) != own
 }
 
 // observe looks for routers that use the same id and cannot be meant.
 func (l *loop) observe(a Advertisement, p Packet, err error, now time.Time) {
-	if p.From == l.link.source || len(p.Data) < headerLen || VRID(p.Data[1]) != l.cfg.VRID {
+	if a.VRID != l.cfg.VRID || len(a.Addrs) == 0 || p.From == l.link.source {
 		return
 	}
 	what := ""
 	switch {
-	case errors.Is(err, DiscardHops):
-		what = fmt.Sprintf("sends with TTL or hop limit %d instead of %d, so it is not heard: is a router between, or is it Keepalived without unicast_ttl %[2]d?", p.Hops, hopLimit)
-	case len(a.Addrs) == 0:
-		return
 	case a.Version != l.cfg.Version:
 		what = fmt.Sprintf("speaks version %d with router id %d, this node version %d: change vrrp.version or vrrp.router_id", a.Version, a.VRID, l.cfg.Version)
 	case !l.cfg.lists(a) && (err == nil || errors.Is(err, DiscardAddresses) || errors.Is(err, DiscardSource)):
@@ -59,7 +71,7 @@ func (l *loop) observe(a Advertisement, p Packet, err error, now time.Time) {
 		return
 	}
 	if l.status.meet(p.From, what, now) {
-		l.warn(p.From.String() + " " + what)
+		l.warn("stranger "+p.From.String(), p.From.String()+" "+what)
 	}
 }
 
@@ -71,7 +83,7 @@ func (l *loop) reported(r report, now time.Time) {
 		if l.orphan.IsZero() {
 			l.orphan = now
 		}
-		l.warn("the guard of the virtual address has ended, another one takes over: " + r.Died)
+		l.warn("guard", "the guard of the virtual address has ended, another one takes over: "+r.Died)
 		return
 	case r.Started:
 		l.beat = time.Time{} // tell it at once
@@ -79,10 +91,10 @@ func (l *loop) reported(r report, now time.Time) {
 	}
 	l.orphan, l.holding = time.Time{}, r.Held
 	if len(r.Found) > 0 {
-		l.warn(listed(r.Found) + " was on this host already, which the node had not yet won: removed")
+		l.warn("found", listed(r.Found)+" was on this host although this node is not active: removed")
 	}
 	if r.Error != "" {
-		l.warn("the virtual address: " + r.Error)
+		l.warn("guard reports", "the virtual address: "+r.Error)
 	}
 	if r.Term == l.term {
 		l.answered(r, now)
@@ -93,6 +105,7 @@ func (l *loop) reported(r report, now time.Time) {
 func (l *loop) answered(r report, now time.Time) {
 	switch {
 	case r.Held:
+		l.backoff = retryAfter
 		l.m = l.m.holds(now)
 	case r.Error != "" && l.m.role == RoleActive && l.m.leaving == staying:
 		l.block(r.Error, now)
@@ -115,7 +128,7 @@ func (l *loop) handOver(y yield, now time.Time) {
 // command tells the guard what to do, when that is news and now and then.
 func (l *loop) command(now time.Time) {
 	o := order{
-		Term: l.term, Hold: l.m.role == RoleActive, Addrs: l.cfg.Addrs, On: l.link.name, Index: l.link.index,
+		Term: l.term, Hold: l.m.role == RoleActive, Addrs: l.cfg.Addrs, On: l.link.name, Index: l.link.index, MAC: l.link.mac,
 		From: l.link.source, Silence: silence(l.cfg.Interval),
 	}
 	news := o.Term != l.told.Term || o.Hold != l.told.Hold || o.Silence != l.told.Silence || o.From != l.told.From || !sameAddrs(o, l.told)

@@ -6,6 +6,9 @@ import "time"
 // address twice as long.
 const orphanTime = addressLife / 2
 
+// backoffMax is the longest time that it does not compete after failures.
+const backoffMax = time.Minute
+
 // adopt takes what Apply and SetReady said.
 func (l *loop) adopt(now time.Time) {
 	l.v.mu.Lock()
@@ -25,26 +28,53 @@ func (l *loop) adopt(now time.Time) {
 	}
 	l.m = l.m.vanish("the settings changed", now)
 	l.closeWire()
-	l.cfg, l.blocked, l.until = next, "", time.Time{}
-	l.status.Strangers = nil
-	l.look(now)
+	l.cfg, l.blocked, l.until, l.backoff = next, "", time.Time{}, retryAfter
+	l.status.Strangers, l.link = nil, link{why: "the interface was not looked at yet"}
+	if !l.orphan.IsZero() {
+		l.orphan = now // nobody asked for a guard until now
+	}
+	l.look()
 }
 
-// look looks at the interface. Another one, or another source, takes other sockets.
-func (l *loop) look(now time.Time) {
-	if !l.cfg.enabled() {
-		l.link = link{}
+// look looks at the interface from another goroutine: the kernel may take its time. What
+// was seen comes back by looked.
+func (l *loop) look() {
+	if !l.cfg.enabled() || l.looking {
 		return
 	}
-	next := l.v.sys.look(l.cfg)
-	if next == l.link {
-		return
+	l.looking = true
+	cfg := l.cfg
+	l.workers.Go(func() { l.looked <- view{cfg, l.v.sys.look(cfg)} })
+}
+
+// seen takes what a look has seen. Another interface, or another source, takes other
+// sockets.
+func (l *loop) seen(v view, now time.Time) {
+	l.looking = false
+	switch {
+	case !v.cfg.sameRouter(l.cfg): // meanwhile it is another one
+		l.look()
+	case v.link.failed != "":
+		l.warn("look", v.link.failed)
+	case v.link != l.link:
+		l.moved(v.link, now)
+	}
+}
+
+// moved is that the interface is another one, or not what it was.
+func (l *loop) moved(next link, now time.Time) {
+	if next.why != "" && l.m.role == RoleActive {
+		l.send(0, now) // the link may be there, without an address
 	}
 	l.link = next
 	l.closeWire()
 	l.blocked, l.until = "", time.Time{}
 	if next.why != "" && l.m.role != RoleFault {
 		l.m = l.m.vanish(next.why, now)
+	}
+	if next.why == "" && l.m.role != RoleFault {
+		m, out := l.m.reconfigured(l.cfg.election(next.source), now)
+		l.do(m.announceAgain(now), out, now)
 	}
 }
 
@@ -104,9 +134,11 @@ func (l *loop) expiry() time.Time {
 	return l.v.said.Add(staleAfter + time.Millisecond)
 }
 
-// block keeps it from competing for a while.
+// block keeps it from competing for a while, each time for longer: who takes the
+// address and cannot hold it does harm.
 func (l *loop) block(why string, now time.Time) {
-	l.blocked, l.until = why, now.Add(retryAfter)
+	l.blocked, l.until = why, now.Add(l.backoff)
+	l.backoff = min(2*l.backoff, backoffMax)
 }
 
 // openWire opens the sockets when it is time to.

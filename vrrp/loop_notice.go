@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -10,14 +11,13 @@ import (
 )
 
 const (
-	// warnEvery is how often the same warning is logged at most, and warnMax how many
-	// are remembered for that.
+	// warnEvery is how often a warning of one kind is logged at most.
 	warnEvery = 10 * time.Minute
-	warnMax   = 256
 )
 
 // write logs until the journal is closed: one that is stuck must not stop the loop.
-func (l *loop) write() {
+func (l *loop) write(written chan<- struct{}) {
+	defer close(written)
 	for entry := range l.journal {
 		entry()
 	}
@@ -31,22 +31,20 @@ func (l *loop) log(entry func()) {
 	}
 }
 
-// warn logs what an operator should see, the same thing not too often.
-func (l *loop) warn(what string) {
-	if last, known := l.logged[what]; known && l.now.Sub(last) < warnEvery {
+// warn logs what an operator should see, things of one kind not too often. Kinds are
+// few, whatever strangers send.
+func (l *loop) warn(kind, what string) {
+	if last, known := l.logged[kind]; known && l.now.Sub(last) < warnEvery {
 		return
 	}
-	if len(l.logged) >= warnMax {
-		clear(l.logged)
-	}
-	l.logged[what] = l.now
+	l.logged[kind] = l.now
 	l.log(func() { l.v.deps.Log.Warn(what) })
 }
 
 // notice tells of a change of role, and answers who waits for one.
 func (l *loop) notice(was machine) {
 	l.answerYield()
-	if was.role == l.m.role && (l.m.role != RoleFault || was.why == l.m.why) {
+	if was.role == l.m.role && (l.m.role != RoleFault || kindOf(was.why) == kindOf(l.m.why)) {
 		return
 	}
 	if was.role != l.m.role {
@@ -70,6 +68,12 @@ func (l *loop) notice(was machine) {
 	l.log(func() { l.v.deps.Log.WithFields(fields).Log(level, text) })
 }
 
+// kindOf is a reason without what may be another thing each time, such as a port.
+func kindOf(why string) string {
+	kind, _, _ := strings.Cut(why, ":")
+	return kind
+}
+
 func listed(addrs []netip.Addr) string {
 	var texts []string
 	for _, a := range addrs {
@@ -83,10 +87,12 @@ func (l *loop) answerYield() {
 	switch {
 	case l.yield == nil || l.m.role == RoleActive && l.m.leaving != staying:
 		return
+	case l.m.role == RoleBackup && l.m.heardOf.IsValid():
+		l.yield.done <- nil
 	case l.m.role == RoleActive:
 		l.yield.done <- ErrNobodyFollows
 	default:
-		l.yield.done <- nil
+		l.yield.done <- errors.New("the hand-over was cut short: " + l.m.why)
 	}
 	l.yield = nil
 }

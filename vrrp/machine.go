@@ -29,6 +29,10 @@ const (
 	// before the address is given up, and leaveMax the most.
 	leaveSlack = 50 * time.Millisecond
 	leaveMax   = time.Second
+	yieldMax   = 2500 * time.Millisecond // when it goes on afterwards
+	// learnedMax bounds the interval that is learned from others, where ten times the
+	// own one is not more: one packet shall not silence all for minutes.
+	learnedMax = 10 * time.Second
 	// refreshEvery is how often an Active router announces its addresses that nobody
 	// contests, for switches and neighbours that forget.
 	refreshEvery = time.Minute
@@ -99,6 +103,7 @@ type machine struct {
 	announce time.Time // the next announcement; zero: none
 	round    int       // of announceAfter
 	began    time.Time // of the rounds
+	told     time.Time // the last announcement
 	rival    time.Time // until when somebody else claims to be Active; zero: nobody
 }
 
@@ -178,6 +183,9 @@ func (m machine) leave(how leaving, why string, now time.Time) (machine, output)
 	}
 	m.leaving, m.gone = how, why
 	m.due = now.Add(min(m.interval+leaveSlack, leaveMax))
+	if how == handsOver {
+		m.due = now.Add(min(m.interval+leaveSlack, yieldMax))
+	}
 	return m, output{adverts: []uint8{0}}
 }
 
@@ -218,7 +226,7 @@ func (m machine) paused(gap time.Duration, now time.Time) (machine, output) {
 		return m.left(now), output{}
 	default:
 		var out output
-		if now.Sub(m.sent) < downFactor*m.interval {
+		if max(gap, now.Sub(m.sent)) < downFactor*m.interval {
 			out.adverts = []uint8{0}
 		}
 		return m.become(RoleBackup, fmt.Sprintf("it was stopped for %s", gap.Round(time.Millisecond)), now), out
@@ -228,7 +236,10 @@ func (m machine) paused(gap time.Duration, now time.Time) (machine, output) {
 
 // reconfigured takes part in another way from now on.
 func (m machine) reconfigured(e election, now time.Time) (machine, output) {
-	m.election, m.learned = e, e.interval
+	m.election = e
+	if m.role != RoleBackup {
+		m.learned = e.interval // a Backup learns it from the Active router
+	}
 	switch {
 	case m.role == RoleBackup:
 		m.due = now.Add(m.down(m.learned))

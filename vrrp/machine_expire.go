@@ -27,9 +27,13 @@ func (m machine) holds(now time.Time) machine {
 
 // announceAgain begins with the first round.
 func (m machine) announceAgain(now time.Time) machine {
-	if m.held {
-		m.began, m.announce, m.round = now, now, 0
+	if !m.held {
+		return m
 	}
+	if soon := m.told.Add(announceAfter[1]); soon.After(now) { // a flood is not answered by another
+		now = soon
+	}
+	m.began, m.announce, m.round = now, now, 0
 	return m
 }
 
@@ -41,7 +45,7 @@ func (m machine) expire(now time.Time) (machine, output) {
 		m = m.announceAgain(now)
 	}
 	if !m.announce.IsZero() && !now.Before(m.announce) {
-		out.announce = true
+		out.announce, m.told = true, now
 		m = m.nextRound(now)
 	}
 	if m.due.IsZero() || now.Before(m.due) {

@@ -35,9 +35,14 @@ func (m machine) heardByBackup(a Advertisement, from netip.Addr, now time.Time) 
 	if m.preempts(now) {
 		return m
 	}
-	m.learned = a.Interval
+	m.learned = m.learn(a.Interval)
 	m.due = now.Add(m.down(m.learned))
 	return m
+}
+
+// learn is the interval to reckon with.
+func (m machine) learn(heard time.Duration) time.Duration {
+	return min(heard, max(10*m.interval, learnedMax))
 }
 
 // lowerSince is since when the Active router has had a lower priority than this one.
@@ -69,7 +74,7 @@ func (m machine) heardByActive(a Advertisement, from netip.Addr, now time.Time) 
 	case a.Priority > m.priority || a.Priority == m.priority && m.source.Less(from):
 		// Its last word: the other has to know that there were two, and announces.
 		out := output{adverts: []uint8{m.priority}}
-		m.learned = a.Interval
+		m.learned = m.learn(a.Interval)
 		m = m.become(RoleBackup, m.beatenBy(a, from), now)
 		m.heardOf = from
 		return m, out
@@ -77,7 +82,7 @@ func (m machine) heardByActive(a Advertisement, from netip.Addr, now time.Time) 
 	if m.rival.IsZero() {
 		m = m.announceAgain(now)
 	}
-	m.rival = now.Add(downFactor * a.Interval)
+	m.rival = now.Add(downFactor * m.learn(a.Interval))
 	return m.answer(now)
 }
 

@@ -87,6 +87,11 @@ func TestElection(t *testing.T) {
 		{"15: a backup learns the interval of the active router", router(192), beside + `
 			60ms heard 200 every 1s  | backup due 3.31s
 			70ms heard 0 every 1s    | backup due 320ms`},
+		{"15: but not to be silent for minutes", router(192), beside + `
+			60ms heard 255 every 40s | backup due 32.56s`},
+		{"15: a change of settings does not make it forget", router(192), beside + `
+			60ms heard 200 every 1s  | backup due 3.31s
+			70ms config 192          | backup due 3.32s`},
 		{"15: and unlearns it", router(192), beside + `
 			60ms heard 200 every 1s     | backup due 3.31s
 			70ms heard 200 every 100ms  | backup due 395ms`},
@@ -202,8 +207,14 @@ func TestAnnouncements(t *testing.T) {
 			1511ms expire      | active announces due 1.61s
 			1531ms expire      | active announces due 1.61s
 			1809ms expire      | active sends 192 announces due 1.909s
-			1810ms expire      | active announces due 1.909s
+			1810ms expire      | active due 1.909s
 			1830ms expire      | active announces due 1.909s`},
+		{"a flood of resignations is not answered by another", router(192), settled + `
+			1510ms heard 0     | active sends 192 due 1.61s
+			1511ms expire      | active announces due 1.61s
+			1516ms heard 0     | active sends 192 due 1.616s
+			1517ms expire      | active due 1.616s
+			1531ms expire      | active announces due 1.616s`},
 		{"a conflict that goes on is announced once", router(192), settled + `
 			1510ms heard 100   | active sends 192 due 1.61s
 			1511ms expire      | active announces due 1.61s

@@ -20,7 +20,7 @@ type Status struct {
 	Since time.Time // of the role
 	Why   string    // it has the role
 	// Took is how long the last take-over took, from the decision until the addresses
-	// were announced; 0: there was none.
+	// were announced; 0: there was none, negative: it is under way.
 	Took      time.Duration
 	Held      bool       // this host has the addresses
 	Interface string     // "" when there is none

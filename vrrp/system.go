@@ -21,8 +21,10 @@ type system struct {
 type link struct {
 	name   string
 	index  int
+	mac    string
 	source netip.Addr // the primary address
 	why    string     // it is of no use; "": it is
+	failed string     // why nothing is known of it now; "": the rest is true
 }
 
 // wire is the interface as seen by the protocol. receive is for another goroutine than

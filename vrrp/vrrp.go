@@ -125,7 +125,7 @@ func (v *VRRP) Status() Status {
 }
 
 // Run takes part in the election until ctx is done, resigns, and returns when the
-// addresses have been given up, after two seconds at most.
+// addresses have been given up, after three seconds at most.
 func (v *VRRP) Run(ctx context.Context) error {
 	clock, err := v.sys.alarm()
 	if err != nil {

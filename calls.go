@@ -154,6 +154,12 @@ func (w wide) Disconnect(ctx context.Context, s gateway.Selector, detail string)
 	return all, missing, err
 }
 
+// Knows tells whether the document lists a node.
+func (w wide) Knows(node netip.Addr) bool {
+	s, _ := w.Current()
+	return slices.Contains(nodesOf(s), node)
+}
+
 // Forward is the API of another node.
 func (w wide) Forward(node netip.Addr) netip.AddrPort {
 	s, _ := w.Current()

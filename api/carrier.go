@@ -52,7 +52,7 @@ func (s *Server) carry(c echo.Context) error {
 		return err
 	}
 	if node := s.owner(c, "", token); node.IsValid() {
-		return s.forward(c, node, nil)
+		return s.forward(c, c.Request(), node, nil)
 	}
 	attachment, err := patiently(c, func() (*gateway.Attachment, error) {
 		return s.deps.Gateway.Attach(r.Context(), token, clientOf(c))

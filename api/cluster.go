@@ -21,6 +21,8 @@ type Cluster interface {
 	// Disconnect ends the selected connections on every node. ended is what
 	// any node ended, missing those of s.IDs that no node had.
 	Disconnect(ctx context.Context, s gateway.Selector, detail string) (ended, missing []gateway.ConnectionID, err error)
+	// Knows tells whether there is such a node, alive or not.
+	Knows(node netip.Addr) bool
 	// Forward is the API's address on another node.
 	Forward(node netip.Addr) netip.AddrPort
 }

@@ -76,6 +76,8 @@ func (c *cluster) openOn(n *node, target netip.AddrPort, more ...string) grantAn
 	return grant
 }
 
+func (c *cluster) Knows(node netip.Addr) bool { return node == addrA || node == addrB }
+
 func (c *cluster) Forward(node netip.Addr) netip.AddrPort {
 	if node == addrA {
 		return c.a.server.Addrs()[0]

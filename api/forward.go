@@ -29,8 +29,10 @@ const (
 	// silenceTime is how long one side of a stream may acknowledge nothing that
 	// was sent to it.
 	silenceTime = 45 * time.Second
-	// maxAnswer bounds a forwarded answer that is no stream, in bytes.
-	maxAnswer = 1 << 20
+	// maxHead bounds the head of a forwarded answer, and maxAnswer the answer where
+	// it is no stream, in bytes: a list of 10000 connections has some 5 MB.
+	maxHead   = 1 << 20
+	maxAnswer = 64 << 20
 )
 
 // owner is the other node that serves a connection; invalid: this one does, or
@@ -42,16 +44,15 @@ func (s *Server) owner(c echo.Context, id gateway.ConnectionID, token gateway.Se
 	return s.deps.Elsewhere(id, token)
 }
 
-// forward lets node serve the request: body is what was read of it. The node
+// forward lets node serve a request: body is what was read of it. The node
 // hears by a PROXY header who the client is. The answer is passed back as it is,
 // and a stream that follows it, too.
-func (s *Server) forward(c echo.Context, node netip.Addr, body []byte) error {
-	_, err := patiently(c, func() (struct{}, error) { return struct{}{}, s.forwardNow(c, node, body) })
+func (s *Server) forward(c echo.Context, r *http.Request, node netip.Addr, body []byte) error {
+	_, err := patiently(c, func() (struct{}, error) { return struct{}{}, s.forwardNow(c, r, node, body) })
 	return err
 }
 
-func (s *Server) forwardNow(c echo.Context, node netip.Addr, body []byte) error {
-	r := c.Request()
+func (s *Server) forwardNow(c echo.Context, r *http.Request, node netip.Addr, body []byte) error {
 	up, err := s.dialNode(r, node)
 	if err != nil {
 		return unheard(node, err)
@@ -73,7 +74,7 @@ func (s *Server) forwardNow(c echo.Context, node netip.Addr, body []byte) error 
 
 func unheard(node netip.Addr, err error) error {
 	f := failWith(http.StatusServiceUnavailable, codeOverloaded,
-		"node "+node.String()+" serves this connection and does not answer; try again")
+		"node "+node.String()+", which serves this, does not answer; try again")
 	return fmt.Errorf("%w: %w", f, err)
 }
 
@@ -120,19 +121,16 @@ func ask(up net.Conn, r *http.Request) (*bufio.Reader, *http.Response, error) {
 	if err := r.Write(up); err != nil {
 		return nil, nil, err
 	}
-	head := &io.LimitedReader{R: up, N: maxAnswer}
+	head := &io.LimitedReader{R: up, N: maxHead}
 	reader := bufio.NewReader(head)
 	resp, err := http.ReadResponse(reader, r)
 	head.N = 1<<63 - 1 // what follows is bounded elsewhere
 	return reader, resp, err
 }
 
-// passAnswer answers what another node answered.
+// passAnswer answers what another node answered. Where that breaks off the
+// connection to the client does, too.
 func passAnswer(c echo.Context, resp *http.Response) error {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return err
-	}
 	h := c.Response().Header()
 	for name, values := range resp.Header {
 		if name != echo.HeaderConnection && name != echo.HeaderContentLength {
@@ -140,8 +138,11 @@ func passAnswer(c echo.Context, resp *http.Response) error {
 		}
 	}
 	c.Response().WriteHeader(resp.StatusCode)
-	_, err = c.Response().Write(body)
-	return err
+	_, err := io.Copy(c.Response(), io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
 }
 
 // passStream takes the client's connection over and passes bytes both ways until

@@ -49,7 +49,7 @@ func (s *Server) onGrant(c echo.Context, do func(gateway.ConnectionID, gateway.S
 		return err
 	}
 	if node := s.owner(c, id, token); node.IsValid() {
-		return s.forward(c, node, data)
+		return s.forward(c, c.Request(), node, data)
 	}
 	return do(id, token)
 }

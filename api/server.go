@@ -75,6 +75,7 @@ func (s *Server) newEcho() *echo.Echo {
 	e.Logger.SetOutput(httpLog{s.deps.Log})
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = s.fail
+	e.Pre(s.elsewhere)
 	e.Use(s.observe, recovered, s.prepare)
 	zip := s.zipped()
 	for _, op := range s.operations() {

@@ -22,6 +22,7 @@ import (
 //	@version		0
 //	@description	A gateway for external users of virtual desktops. The dispatcher (`api_key`) makes tickets, watches and ends connections and changes settings; the client (`cli_key`) opens tunnels. Press *Authorize* and paste a key.
 //	@description	Every path works with and without the slash at its end. Errors list everything that is wrong: `{"errors":[{"code","message","field"}],"request_id"}`. Bodies are JSON of 64 KiB at most; unknown fields are refused by name. `X-Request-Id` is echoed or made.
+//	@description	In a cluster any node takes requests for every node: `/v3/nodes/{node}/PATH` is `/v3/PATH` at the node of that address (404 when there is none, 508 `LOOP` when it was passed on already).
 //	@accept			json
 //	@produce		json
 //	@tag.name		client

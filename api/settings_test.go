@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -87,8 +88,8 @@ func TestChangeSettingsParameters(t *testing.T) {
 				return
 			}
 			got.into(200, &ChangeResult{})
-			tt.want.Body, tt.want.Author = []byte(`{}`), "api 127.0.0.1"
-			if diff := cmp.Diff(tt.want, n.settings.asked); diff != "" {
+			tt.want.Body, tt.want.Author, tt.want.Caller = []byte(`{}`), "api 127.0.0.1", netip.MustParseAddr("127.0.0.1")
+			if diff := cmp.Diff(tt.want, n.settings.asked, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -164,6 +164,64 @@ func TestApplyWhileActive(t *testing.T) {
 	})
 }
 
+// Nodes that join or leave change whom a router of mode unicast speaks to, and nothing
+// else.
+func TestPeersComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pair(t)
+		for i, n := range f.nodes {
+			n.cfg.Peers = []netip.Addr{f.nodes[1-i].cfg.Node}
+		}
+		f.nodes[0].cfg.Priority = 1 // it is not the first one by luck
+		defer f.run()()
+		f.settled(0)
+		since := f.nodes[1].v.Status().Since
+		for _, n := range f.nodes {
+			n.cfg.Peers = append(slices.Clone(n.cfg.Peers), addr("10.0.0.3"))
+			if err := n.v.Apply(n.cfg); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.steady(0, time.Second)
+		if got := f.nodes[1].v.Status(); got.Role != RoleActive || got.Since != since {
+			t.Errorf("got %s since %s, want active without a break", got.Role, got.Since)
+		}
+	})
+}
+
+// An interface with another address of its own, or another MAC address, is announced
+// anew, and the tie is decided by the address that is used.
+func TestTheInterfaceChangesUnderAnActiveNode(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fleet) {
+		one := f.nodes[0]
+		was := one.v.Status()
+		one.mu.Lock()
+		one.mac = "02:00:00:00:00:09"
+		one.mu.Unlock()
+		one.setCarrier(true)
+		f.steady(0, time.Second)
+		now := one.v.Status()
+		if now.Role != RoleActive || now.Since != was.Since || now.Counters.Announced <= was.Counters.Announced {
+			t.Errorf("got %s since %s, announced %d times more, want active without a break and an announcement",
+				now.Role, now.Since, now.Counters.Announced-was.Counters.Announced)
+		}
+	})
+}
+
+func TestALookThatFailsTakesNothingAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fleet) {
+		one := f.nodes[0]
+		one.mu.Lock()
+		one.blind = true
+		one.mu.Unlock()
+		one.setCarrier(true)
+		f.steady(0, time.Second)
+		if got := one.v.Status().Role; got != RoleActive {
+			t.Errorf("got %s, want active", got)
+		}
+	})
+}
+
 func TestConfigsThatCannotBe(t *testing.T) {
 	good := pair(t).nodes[0].cfg
 	v := newVRRP(Deps{}, system{})

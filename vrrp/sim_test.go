@@ -33,6 +33,8 @@ type simNode struct {
 	on       bool          // the process runs
 	resume   chan struct{} // nil: it is not stopped
 	carrier  bool
+	mac      string
+	blind    bool // its interfaces cannot be listed
 	wire     *simWire
 	links    chan<- struct{}
 	guard    *simGuard
@@ -185,7 +187,10 @@ func (n *simNode) setCarrier(up bool) {
 func (n *simNode) look(c Config) link {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l := link{name: "eth0", index: 2, source: n.cfg.Node}
+	l := link{name: "eth0", index: 2, mac: n.mac, source: n.cfg.Node}
+	if n.blind {
+		return link{failed: "too many open files"}
+	}
 	if !n.carrier {
 		l.why = "interface eth0 has no link"
 	}

@@ -56,3 +56,19 @@ func (r *rig) hiccup(freeze func(*machine) func(), length time.Duration) {
 	r.gap(at, masterDown())
 	r.overlap(at, length+slack)
 }
+
+// A guard that is not let run for a moment has missed nothing: its orders wait for it.
+func TestAGuardThatIsLateCostsNothing(t *testing.T) {
+	t.Parallel()
+	steady(t, func(t testing.TB) {
+		r := newCluster(t, four, 2, nil)
+		owner := r.settled()
+		for length := 100 * time.Millisecond; length <= 260*time.Millisecond; length += 40 * time.Millisecond {
+			at := time.Now()
+			undo := freezeGuard(r.machineOf(owner))
+			until(at.Add(length))
+			undo()
+			r.keeps(owner, at, length+masterDown())
+		}
+	})
+}

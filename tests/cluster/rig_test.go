@@ -88,7 +88,7 @@ func (r *rig) addNode(t *testing.T, i, n int, over node.Settings) {
 	r.hosts = append(r.hosts, host)
 	r.nodes = append(r.nodes, nil)
 	r.configs = append(r.configs, node.Config{
-		Binary: os.Getenv(binaryVariable), DB: filepath.Join(t.TempDir(), fmt.Sprintf("node%d", i+1), "settings.db"), Settings: settings,
+		Binary: node.Binary(), DB: filepath.Join(t.TempDir(), fmt.Sprintf("node%d", i+1), "settings.db"), Settings: settings,
 	})
 }
 

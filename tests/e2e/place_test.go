@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,7 +60,7 @@ func startPlace(t *testing.T, cfg node.Config, gate ...string) *place {
 		stranger: n.Host("stranger", "10.99.0.66/24", "fd99::66/64"),
 		vmHost:   n.Host("vm", vmAddr+"/24", vmAddr6+"/64"),
 	}
-	cfg.Binary, cfg.DB = os.Getenv(binaryVariable), filepath.Join(t.TempDir(), "settings.db")
+	cfg.Binary, cfg.DB = node.Binary(), filepath.Join(t.TempDir(), "settings.db")
 	var err error
 	if p.node, err = node.Start(p.gate, cfg); err != nil {
 		t.Fatal(err)

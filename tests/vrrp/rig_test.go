@@ -90,7 +90,7 @@ func (r *rig) add(settings node.Settings, addrs ...string) *machine {
 	all := node.Settings{"virtual_addr": r.virtual.String(), "balancer_api_port": frontAPI}
 	maps.Copy(all, settings)
 	m := &machine{r: r, host: r.network.Host(name, addrs...), config: node.Config{
-		Binary: os.Getenv(binaryVariable), DB: filepath.Join(r.t.TempDir(), name, "settings.db"), Settings: all,
+		Binary: node.Binary(), DB: filepath.Join(r.t.TempDir(), name, "settings.db"), Settings: all,
 	}}
 	if err := os.MkdirAll(filepath.Dir(m.config.DB), 0o700); err != nil {
 		r.t.Fatal(err)

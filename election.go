@@ -18,6 +18,10 @@ import (
 // address all the same: under load one check can be late.
 const forgiven = 2500 * time.Millisecond
 
+// ownersTime is after how long two Active nodes are no hand-over any more: they tell
+// each other their role several times a second.
+const ownersTime = 2 * time.Second
+
 // yieldTime bounds a hand-over of the virtual address.
 const yieldTime = 3 * time.Second
 
@@ -67,6 +71,25 @@ func addressChecks(addr string, s vrrp.Status) []api.Check {
 		list = append(list, api.Check{Name: "router_id", Detail: strangersText(s.Strangers)})
 	}
 	return list
+}
+
+// ownerChecks find out that somebody else says of himself to be active, when this node
+// has been for so long that he must have heard of it.
+func ownerChecks(members []api.Member, s vrrp.Status, now time.Time) []api.Check {
+	if s.Role != vrrp.RoleActive || now.Sub(s.Since) < ownersTime {
+		return nil
+	}
+	var list []string
+	for _, m := range members {
+		if m.Alive && m.Role == string(vrrp.RoleActive) {
+			list = append(list, m.Node)
+		}
+	}
+	if len(list) < 2 {
+		return nil
+	}
+	return []api.Check{{Name: "owners", Detail: strings.Join(list, " and ") +
+		" are both active: they do not hear each other's VRRP (IP protocol 112), though each other's directory"}}
 }
 
 // localTo tells whether this host has an address, and whether one of its interfaces is

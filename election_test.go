@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vdi-gateway/api"
 	"vdi-gateway/vrrp"
 )
 
@@ -58,6 +59,30 @@ func TestAddressChecks(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Two owners are a fault, a hand-over of a moment ago is not.
+func TestOwnerChecks(t *testing.T) {
+	at := time.Unix(1_000_000, 0)
+	both := []api.Member{{Node: "10.0.0.1", Alive: true, Role: "active"}, {Node: "10.0.0.2", Alive: true, Role: "active"}}
+	away := []api.Member{both[0], {Node: "10.0.0.2", Role: "active"}}
+	active := vrrp.Status{Role: vrrp.RoleActive, Since: at}
+	for _, tt := range []struct {
+		name    string
+		members []api.Member
+		status  vrrp.Status
+		after   time.Duration
+		want    int
+	}{
+		{"just taken over", both, active, time.Second, 0},
+		{"for longer", both, active, 3 * time.Second, 1},
+		{"the other one is dead", away, active, 3 * time.Second, 0},
+		{"a backup cannot tell", both, vrrp.Status{Role: vrrp.RoleBackup, Since: at}, 3 * time.Second, 0},
+	} {
+		if got := ownerChecks(tt.members, tt.status, at.Add(tt.after)); len(got) != tt.want {
+			t.Errorf("%s: got %v, want %d findings", tt.name, got, tt.want)
+		}
 	}
 }
 

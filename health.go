@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"vdi-gateway/api"
 	"vdi-gateway/gateway"
-	"vdi-gateway/vrrp"
 )
 
 // health says how the node does; see api-v3's health.
@@ -32,6 +30,7 @@ func (a *app) health(ctx context.Context) api.Health {
 	}
 	h.Checks = append(a.checks(ctx, fault), clusterChecks(h)...)
 	h.Checks = append(h.Checks, addressChecks(s.VirtualAddr, v)...)
+	h.Checks = append(h.Checks, ownerChecks(h.Cluster, v, time.Now())...)
 	h.Status = status(serving, s.IsEnabled, h.Checks, g)
 	return h
 }
@@ -62,16 +61,6 @@ func checkMembers(members []api.Member, revision int64) error {
 		}
 	}
 	return errors.Join(wrong...)
-}
-
-// actives are the living nodes that have the virtual address by their own word.
-func actives(members []api.Member) (list []string) {
-	for _, m := range members {
-		if m.Alive && m.Role == string(vrrp.RoleActive) {
-			list = append(list, m.Node)
-		}
-	}
-	return list
 }
 
 // The checks of a node. The first two decide whether it serves at all.
@@ -114,10 +103,6 @@ func clusterChecks(h api.Health) []api.Check {
 	var list []api.Check
 	if len(h.Cluster) > 1 {
 		list = append(list, check("cluster", checkMembers(h.Cluster, h.SettingsRevision), "all nodes are alive and have the same settings"))
-	}
-	if two := actives(h.Cluster); len(two) > 1 {
-		list = append(list, api.Check{Name: "owners", Detail: strings.Join(two, " and ") +
-			" are both active: they do not hear each other's VRRP (IP protocol 112), though each other's directory"})
 	}
 	return list
 }

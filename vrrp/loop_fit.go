@@ -29,7 +29,7 @@ func (l *loop) adopt(now time.Time) {
 	l.m = l.m.vanish("the settings changed", now)
 	l.closeWire()
 	l.cfg, l.blocked, l.until, l.backoff = next, "", time.Time{}, retryAfter
-	l.status.Strangers, l.link = nil, link{why: "the interface was not looked at yet"}
+	l.status.Strangers, l.link = nil, link{why: starting}
 	if !l.orphan.IsZero() {
 		l.orphan = now // nobody asked for a guard until now
 	}

@@ -92,6 +92,31 @@ func TestChangesAtOnce(t *testing.T) {
 	}
 }
 
+// Changes of different keys at once, made for no revision: what was answered with 200 is
+// there in the end.
+func TestChangesOfOtherKeysAtOnce(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	posted := []keys{{"disp_port": 5001}, {"compression": false}, {"public_addr": "vdi.example.com"}}
+	took := make([]bool, len(posted))
+	var all sync.WaitGroup
+	for i, k := range posted {
+		all.Go(func() {
+			r, err := n.try(call{path: "/v3/change_settings/", body: k})
+			took[i] = err == nil && r.status == 200
+		})
+	}
+	all.Wait()
+	document, _ := n.settings(t)
+	for i, k := range posted {
+		for name, value := range k {
+			if took[i] && fmt.Sprint(document[name]) != fmt.Sprint(value) {
+				t.Errorf("%s: got %v, want %v, which was acknowledged", name, document[name], value)
+			}
+		}
+	}
+}
+
 func TestLimitsChangeLive(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, nil)

@@ -18,9 +18,25 @@ func (a *app) Current() (settingsdb.Settings, int64) {
 	return a.current.Settings, a.current.Number
 }
 
+// moveTries is how often a change is made anew of settings that another one has
+// changed meanwhile.
+const moveTries = 5
+
 // Change lays a posted document over the settings, checks it as a whole and
 // applies it on all living nodes, or changes nothing.
 func (a *app) Change(ctx context.Context, r api.ChangeRequest) (api.ChangeResult, error) {
+	for range moveTries {
+		result, err := a.changeNow(ctx, r)
+		if !errors.Is(err, agreement.ErrMoved) {
+			return result, err
+		}
+	}
+	return api.ChangeResult{}, api.ErrChangeInProgress
+}
+
+// changeNow changes the settings in force; agreement.ErrMoved when those are others
+// before it comes to that.
+func (a *app) changeNow(ctx context.Context, r api.ChangeRequest) (api.ChangeResult, error) {
 	a.mu.Lock()
 	was, waiting, node := a.current, a.waiting != nil, a.node
 	a.mu.Unlock()
@@ -43,17 +59,17 @@ func (a *app) Change(ctx context.Context, r api.ChangeRequest) (api.ChangeResult
 		result.Applied = !r.DryRun
 		return result, nil
 	}
-	return a.agree(ctx, next, r, result)
+	return a.agree(ctx, was.Number, next, r, result)
 }
 
-// agree has all nodes change.
-func (a *app) agree(ctx context.Context, next settingsdb.Settings, r api.ChangeRequest, result api.ChangeResult) (api.ChangeResult, error) {
+// agree has all nodes change from the revision base.
+func (a *app) agree(ctx context.Context, base int64, next settingsdb.Settings, r api.ChangeRequest, result api.ChangeResult) (api.ChangeResult, error) {
 	if r.Confirm > 0 && !r.DryRun {
 		at := time.Now().Add(r.Confirm).UTC().Truncate(time.Millisecond)
 		result.RollbackAt = &at
 	}
 	out, err := a.agreement.Change(ctx, agreement.Request{
-		Document: next.JSON(), Author: r.Author, RollbackAt: result.RollbackAt, Among: nodesOf(next), Dry: r.DryRun,
+		Base: base, Document: next.JSON(), Author: r.Author, RollbackAt: result.RollbackAt, Among: nodesOf(next), Dry: r.DryRun,
 	})
 	if err != nil {
 		return api.ChangeResult{}, a.refusal(err)

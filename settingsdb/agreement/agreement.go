@@ -30,6 +30,9 @@ const (
 // node, or waits to be confirmed, or a node is not yet where the others are.
 var ErrBusy = errors.New("another change is under way")
 
+// ErrMoved is that another revision is in force than the one a change was made of.
+var ErrMoved = errors.New("the settings have changed meanwhile")
+
 // Rejected says which node cannot do a change, and why.
 type Rejected struct {
 	Node   netip.Addr

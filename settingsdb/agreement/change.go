@@ -16,6 +16,8 @@ type Request struct {
 	Document   []byte
 	Author     string
 	RollbackAt *time.Time // nil: it stays
+	// Base is the number of the revision that the document was made of. 0: any.
+	Base int64
 	// Among are the nodes that will have the document: those that the change
 	// removes are not asked. nil: all.
 	Among []netip.Addr
@@ -34,12 +36,15 @@ type Outcome struct {
 }
 
 // Change makes a document the one in force on all living nodes, or changes
-// nothing: ErrBusy, or a *Rejected. Who hangs up does not leave it half-way.
+// nothing: ErrBusy, ErrMoved, or a *Rejected. Who hangs up does not leave it half-way.
 func (a *Agreement) Change(ctx context.Context, r Request) (Outcome, error) {
 	ctx = context.WithoutCancel(ctx)
-	nodes := a.members(r.Among)
+	nodes, current := a.members(r.Among), a.node.Current()
+	if r.Base != 0 && r.Base != current.Number {
+		return Outcome{}, ErrMoved
+	}
 	p := proposal{
-		ID: rand.Text(), Base: stateOf(a.node.Current()), Merge: r.merge, Dry: r.Dry,
+		ID: rand.Text(), Base: stateOf(current), Merge: r.merge, Dry: r.Dry,
 		Document: r.Document, Author: r.Author, At: a.now().UTC(), RollbackAt: r.RollbackAt,
 	}
 	next, wouldEnd, err := a.prepareAll(ctx, nodes, p)

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"time"
 
 	"vdi-gateway/gateway/relay"
 )
@@ -12,11 +11,6 @@ import (
 // hopsMax is how many nodes a connection comes through at most: one that took its
 // client in, and one that turned out not to be the owner any more.
 const hopsMax = 2
-
-// passTime is how long another node may take to accept a connection: its kernel does
-// that, in no time, when it is there. It is tried twice, for a packet can get lost. A
-// client whose node has just died is reset then, comes again, and finds its heir.
-const passTime = 500 * time.Millisecond
 
 // pass brings a client to the node that serves its grant, on the same port; nil
 // when it has been passed on often enough. The caller holds the lock.
@@ -27,13 +21,9 @@ func (g *Gateway) pass(v relay.Visitor, local netip.AddrPort, node netip.Addr, p
 	own, t := g.cfg.Node, g.cfg.Timeouts
 	g.forwarded[pair] = struct{}{}
 	g.pairs++
-	there, limit := netip.AddrPortFrom(node, local.Port()), passTime
-	if t.Dial > 0 {
-		limit = min(limit, t.Dial)
-	}
 	return &relay.Call{
-		To:      []netip.AddrPort{there, there},
-		Timeout: limit,
+		To:      []netip.AddrPort{netip.AddrPortFrom(node, local.Port())},
+		Timeout: t.Dial,
 		Prelude: relay.Header(v.Client, local, v.Hops+1),
 		// The owner believes the header by the address it comes from.
 		Setup: func(fd int) error { return dialling(fd, own, node, t) },

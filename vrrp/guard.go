@@ -2,6 +2,7 @@ package vrrp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -52,11 +53,11 @@ type datagram struct {
 	Data []byte     `json:"data"`
 }
 
-// report is a guard's answer to an order, or that it has given up.
+// report is a guard's answer to an order, or, with addresses not held in a term in which
+// they were, that it has given up.
 type report struct {
-	Term   uint64 `json:"term"`
-	Held   bool   `json:"held"`
-	GaveUp bool   `json:"gave_up,omitempty"`
+	Term uint64 `json:"term"`
+	Held bool   `json:"held"`
 	// Found are addresses that were there before the guard was told to hold any.
 	Found []netip.Addr `json:"found,omitempty"`
 	Error string       `json:"error,omitempty"`
@@ -141,16 +142,14 @@ func (w ward) abandoned() (ward, deed) {
 	return w, giveUp
 }
 
+// sameAddrs tells whether two orders are about the same addresses in the same place.
 func sameAddrs(a, b order) bool {
-	if a.On != b.On || a.Index != b.Index || a.MAC != b.MAC || len(a.Addrs) != len(b.Addrs) {
-		return false
-	}
-	for i := range a.Addrs {
-		if a.Addrs[i] != b.Addrs[i] {
-			return false
-		}
-	}
-	return true
+	return a.On == b.On && a.Index == b.Index && slices.Equal(a.Addrs, b.Addrs)
+}
+
+// sameVoice tells whether what is said of them is said by the same means, too.
+func sameVoice(a, b order) bool {
+	return sameAddrs(a, b) && a.MAC == b.MAC && a.From == b.From
 }
 
 // deadline is until when a guard has to answer.

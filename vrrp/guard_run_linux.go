@@ -122,7 +122,7 @@ func (g *guard) tick() {
 		return
 	}
 	_, err := g.do(d)
-	g.say(report{Term: g.ward.order.Term, GaveUp: d == giveUp}, err)
+	g.say(report{Term: g.ward.order.Term}, err)
 }
 
 // abandon is that the process is gone.
@@ -163,7 +163,7 @@ func (g *guard) do(d deed) ([]netip.Addr, error) {
 
 // prepare opens what the guard speaks through, when it is another than before.
 func (g *guard) prepare(o order) {
-	if o.Index == 0 || sameAddrs(g.ready, o) && g.ready.From == o.From {
+	if o.Index == 0 || sameVoice(g.ready, o) {
 		return
 	}
 	g.close()

@@ -131,7 +131,7 @@ func (l *loop) command(now time.Time) {
 		Term: l.term, Hold: l.m.role == RoleActive, Addrs: l.cfg.Addrs, On: l.link.name, Index: l.link.index, MAC: l.link.mac,
 		From: l.link.source, Silence: silence(l.cfg.Interval),
 	}
-	news := o.Term != l.told.Term || o.Hold != l.told.Hold || o.Silence != l.told.Silence || o.From != l.told.From || !sameAddrs(o, l.told)
+	news := o.Term != l.told.Term || o.Hold != l.told.Hold || o.Silence != l.told.Silence || !sameVoice(o, l.told)
 	if !news && now.Before(l.beat.Add(l.beatEvery())) {
 		return
 	}

@@ -121,7 +121,7 @@ func (g *simGuard) tick() {
 	g.ward = w
 	if d != nothing {
 		g.do(d)
-		g.say(report{Term: w.order.Term, Held: w.held, GaveUp: d == giveUp})
+		g.say(report{Term: w.order.Term, Held: w.held})
 	}
 }
 

@@ -60,7 +60,7 @@ func (a agreed) Check(_ context.Context, document []byte, dry bool) ([]string, e
 		return nil, err
 	}
 	p, was := newPlan(next, node), a.plan()
-	if err := errors.Join(checkFree(p.listens(), was.listens()), a.vrrp.Check(p.vrrp)); err != nil {
+	if err := errors.Join(a.certs.Check(p.certificate), checkFree(p.listens(), was.listens()), a.vrrp.Check(p.vrrp)); err != nil {
 		return nil, err
 	}
 	if !dry {
@@ -94,7 +94,7 @@ func (a *app) understand(key string, next plan) error {
 	a.mu.Unlock()
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	if err := a.cluster.apply(a.plan().cluster); err != nil {
+	if err := a.applyKeys(a.plan()); err != nil {
 		return err
 	}
 	return a.cluster.change.Apply(next.cluster.peers)

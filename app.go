@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vdi-gateway/api"
+	"vdi-gateway/api/certificate"
 	"vdi-gateway/api/statistics"
 	"vdi-gateway/balancer"
 	"vdi-gateway/gateway"
@@ -47,6 +48,7 @@ type app struct {
 	tickets    *ticketStore
 	cluster    *cluster
 	gate       *gate
+	certs      *certificate.Keeper
 	agreement  *agreement.Agreement
 	engine     *relay.Engine
 	gateway    *gateway.Gateway
@@ -82,9 +84,10 @@ type app struct {
 func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) *app {
 	a := &app{store: store, log: log, wanted: wanted, started: time.Now(), engine: relay.New(), cluster: newCluster(log), gate: newGate(log)}
 	a.engine.Admit = a.gate.admits
+	a.certs = certificate.New(certificateDeps(store.Path()), log)
 	a.audit = settingsdb.NewAudit(store, settingsdb.AuditConfig{}, log)
 	a.tickets = &ticketStore{db: store, cluster: a.cluster}
-	a.statistics = statistics.New(statistics.Deps{Source: a.snapshot, Admit: a.gate.admits, Version: version, Log: log})
+	a.statistics = statistics.New(statistics.Deps{Source: a.snapshot, Admit: a.gate.admits, TLS: a.certs, Version: version, Log: log})
 	a.gateway = gateway.New(gateway.Deps{
 		Tickets: a.tickets, Audit: a.record, Engine: a.engine, Directory: grants{a.cluster}, Log: log,
 		Dialled: func(took time.Duration, err error) { a.statistics.Dialled(took, err == nil) },
@@ -92,13 +95,13 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 	a.cluster.learn, a.cluster.unlearn = a.gateway.Learn, a.gateway.Unlearn
 	a.balancer = balancer.New(balancer.Deps{
 		Listen: frontDoors(a.engine), Header: frontHeader, Members: a.cluster.frontMembers,
-		Sticky: sticky{a.cluster.directory}, Held: a.gateway.Held, Log: log,
+		Sticky: sticky{a.cluster.directory}, Held: a.gateway.Held, TLS: a.certs.Member, Log: log,
 	})
 	a.vrrp = vrrp.New(vrrp.Deps{Guard: guardCommandLine(), Log: log})
 	a.api = api.New(api.Deps{
 		Gateway: a.gateway, Settings: a, Health: a.health, Ready: a.ready, Drain: a.drain, Failover: a.failover,
 		Internal: a.cluster.internal, Cluster: wide{a}, Elsewhere: a.gateway.Elsewhere,
-		Opened: a.opened, Admit: a.gate.admits, Version: version, Log: log,
+		Opened: a.opened, Admit: a.gate.admits, TLS: a.certs, Version: version, Log: log,
 	})
 	a.agreement = agreement.New(a.own, agreed{a}, fellows{a.cluster}, time.Now, log)
 	a.answerPeers()
@@ -116,6 +119,7 @@ func (a *app) run(ctx context.Context) error {
 	defer cancel()
 	// Each is stopped when all that need it have ended: the last one first.
 	audit := start(nil, a.audit.Run)
+	files := start(nil, a.certs.Run)
 	front := start(cancel, a.api.Run) // a node that cannot be reached any more is no use
 	loops := start(cancel, a.engine.Run)
 	peers := start(cancel, a.cluster.directory.Run)
@@ -124,7 +128,7 @@ func (a *app) run(ctx context.Context) error {
 	if err == nil {
 		a.serve(ctx)
 	}
-	return errors.Join(err, figures.stop(), peers.stop(), loops.stop(), front.stop(), audit.stop())
+	return errors.Join(err, figures.stop(), peers.stop(), loops.stop(), front.stop(), files.stop(), audit.stop())
 }
 
 // serve runs the parts that bring clients to their VMs until ctx is done. The virtual
@@ -205,6 +209,7 @@ func (a *app) begin() error {
 	node, err := a.identify(s)
 	a.takeAway(s)
 	a.gate.apply(planGate(s))
+	_ = a.certs.Apply(planCertificate(s)) // health says so; a self-signed one serves meanwhile
 	if err := a.api.Apply(newPlan(s, node).api); err != nil {
 		return fmt.Errorf("the API cannot be served: %w; free the port, or change api_port or listen_ip with: vdi-gateway settings set", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 // database, so that it works without arguments on the node itself.
 type serverFlag struct {
 	databaseFlag
+	trustFlag
 	Server string `placeholder:"URL" env:"VDI_GATEWAY_SERVER" help:"Address of the node's API, such as http://10.0.0.1:8000 (default: the node of the database; or $$${env})."`
 	APIKey string `name:"api-key" placeholder:"KEY" env:"VDI_GATEWAY_API_KEY" help:"The dispatcher's key (default: that of the database; or $$${env})."`
 }
@@ -39,29 +41,32 @@ const answerMax = 64 << 20
 
 // connect finds out whom to talk to.
 func (f serverFlag) connect(ctx context.Context) (*client, error) {
-	c := &client{base: strings.TrimSuffix(f.Server, "/"), key: f.APIKey, http: http.Client{Timeout: callTime}}
-	if c.base != "" && !strings.Contains(c.base, "://") {
-		c.base = "http://" + c.base
+	base := strings.TrimSuffix(f.Server, "/")
+	if base != "" && !strings.Contains(base, "://") {
+		base = "http://" + base
 	}
-	if c.base != "" && c.key != "" {
-		return c, nil
+	secure, err := f.config()
+	if err != nil {
+		return nil, err
+	}
+	if base != "" && f.APIKey != "" {
+		return newClient(base, f.APIKey, secure), nil
 	}
 	s, err := readSettings(ctx, f.DB)
 	if err != nil {
 		return nil, fmt.Errorf("%w; name the node with --server and --api-key, or its database with --db", err)
 	}
-	if c.key == "" {
-		c.key = s.APIKey.Reveal()
+	c := nodeClient(s, apiAddr(s, netip.Addr{}))
+	if base != "" {
+		c = newClient(base, c.key, secure)
 	}
-	if c.base == "" {
-		c.base = apiURL(s, netip.Addr{})
-	}
+	c.key = cmp.Or(f.APIKey, c.key)
 	return c, nil
 }
 
-// apiURL is where the node of the document serves its API, seen from its host:
+// apiAddr is where the node of the document serves its API, seen from its host:
 // wanted, or the one whose address is local.
-func apiURL(s settingsdb.Settings, wanted netip.Addr) string {
+func apiAddr(s settingsdb.Settings, wanted netip.Addr) netip.Addr {
 	host := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	if local, err := localAddrs(); err == nil {
 		if own, err := ownNode(s, wanted, local); err == nil {
@@ -71,7 +76,7 @@ func apiURL(s settingsdb.Settings, wanted netip.Addr) string {
 	if addrs := apiAddrs(s, host); len(addrs) > 0 && !addrs[0].IsUnspecified() {
 		host = addrs[0]
 	}
-	return "http://" + netip.AddrPortFrom(host, port(s.APIPort)).String()
+	return host
 }
 
 // apiError is an answer that is not a success.
@@ -129,6 +134,9 @@ func (c *client) callFor(ctx context.Context, method, path string, body, out any
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)
+	if untrusted(err) {
+		return nil, fmt.Errorf("the node is not believed to be the right one; see its certificate there with vdi-gateway cert show, and say --ca or --fingerprint: %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("is the node running? %w", err)
 	}

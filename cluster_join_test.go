@@ -92,7 +92,6 @@ func TestJoinThatFailsChangesNothing(t *testing.T) {
 		"nobody there":       {[]string{"join", own.String(), "--own", own.Next().String(), "--db", db, "--api-key", "x", "--port", "18077"}, "cannot be reached"},
 		"itself":             {g.joining(db, g.nodes[0].addr.String(), testAPIKey), "this machine itself"},
 		"no address of mine": {g.joining(db, "192.0.2.7", testAPIKey), "on no interface"},
-		"not over a network": {[]string{"join", "192.0.2.1", "--db", db, "--api-key", "x"}, "--insecure"},
 	} {
 		out, err := command(t, tt.args...)
 		if err == nil || !strings.Contains(out, tt.want) {

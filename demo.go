@@ -161,10 +161,8 @@ func (t demoTunnel) addr() string { return net.JoinHostPort(t.Address, strconv.I
 
 // play is the dispatcher and the client: a ticket, a tunnel, a viewer.
 func (d *demo) play(ctx context.Context) error {
-	dispatcher := &client{base: d.url, key: d.settings.APIKey.Reveal()}
-	dispatcher.http.Timeout = callTime
-	user := &client{base: d.url, key: d.settings.CLIKey.Reveal()}
-	user.http.Timeout = callTime
+	dispatcher := newClient(d.url, d.settings.APIKey.Reveal(), nil)
+	user := newClient(d.url, d.settings.CLIKey.Reveal(), nil)
 	if err := d.waitReady(ctx, dispatcher); err != nil {
 		return err
 	}

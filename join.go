@@ -14,16 +14,18 @@ import (
 	"strings"
 	"time"
 
+	"vdi-gateway/api/certificate"
 	"vdi-gateway/settingsdb"
 )
 
 type joinCommand struct {
 	databaseFlag
+	trustFlag
 	Address  string `arg:"" help:"A node of the cluster."`
 	APIKey   string `name:"api-key" placeholder:"KEY" env:"VDI_GATEWAY_API_KEY" help:"The cluster's api_key; - reads it from standard input (or $$${env})."`
 	Port     uint16 `default:"8000" help:"The cluster's api_port (default: ${default})."`
 	Own      string `placeholder:"ADDR" help:"Address of this machine in internal_addrs (default: the one by which it reaches ADDRESS)."`
-	Insecure bool   `help:"Let the keys of the cluster travel readable: only within a network that you trust."`
+	Insecure bool   `help:"Let the keys of the cluster travel readable, or to whoever answers: only within a network that you trust."`
 }
 
 const (
@@ -41,9 +43,10 @@ func (c *joinCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := fellow{&client{
-		base: "http://" + netip.AddrPortFrom(member, c.Port).String(), key: key, http: http.Client{Timeout: callTime},
-	}}
+	f, err := c.fellow(ctx, member, key)
+	if err != nil {
+		return err
+	}
 	say("reading the settings of %s", f.base)
 	s, number, err := f.fetch(ctx)
 	if err != nil {
@@ -135,9 +138,6 @@ func (c *joinCommand) addresses() (member, own netip.Addr, err error) {
 		return member, own, fmt.Errorf("ADDRESS must be an IP address or a host name of a node: %w", err)
 	}
 	member = addrs[0].Unmap()
-	if !member.IsLoopback() && !c.Insecure {
-		return member, own, errors.New("the cluster's keys would travel readable, since this version has no TLS: say --insecure if you trust the network between the two machines")
-	}
 	if c.Own != "" {
 		own, err = netip.ParseAddr(c.Own)
 		if err != nil {
@@ -168,6 +168,35 @@ func towards(member netip.Addr, port uint16) (netip.Addr, error) {
 	}
 	defer conn.Close()
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr(), nil
+}
+
+// fellow is the node that is asked, if it may hear a key and tell all of them.
+func (c *joinCommand) fellow(ctx context.Context, member netip.Addr, key string) (fellow, error) {
+	at := netip.AddrPortFrom(member, c.Port).String()
+	shown, err := presented(ctx, at)
+	if err != nil {
+		return fellow{}, explainFellow("http://"+at, err)
+	}
+	secure, err := c.config()
+	if err != nil {
+		return fellow{}, err
+	}
+	careless := c.Insecure || member.IsLoopback()
+	if len(shown) == 0 {
+		if !careless {
+			return fellow{}, errors.New("the cluster speaks no TLS, and its keys would travel readable: set ssl to true there first, or say --insecure if you trust the network between the two machines")
+		}
+		return fellow{newClient("http://"+at, key, nil)}, nil
+	}
+	secure.InsecureSkipVerify = secure.InsecureSkipVerify || careless
+	secure.ServerName = c.Address
+	if !secure.InsecureSkipVerify {
+		if err := vouched(shown, c.Address, secure.RootCAs); err != nil {
+			return fellow{}, fmt.Errorf("nothing vouches for the certificate that %s shows (%w). Compare its SHA-256 with vdi-gateway cert show there; if they are the same, say: --fingerprint %s",
+				at, err, certificate.Fingerprint(shown[0].Raw))
+		}
+	}
+	return fellow{newClient("https://"+at, key, secure)}, nil
 }
 
 func (c *joinCommand) key() (string, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -37,7 +38,12 @@ func (a *app) dropKeys(now time.Time) {
 		return
 	}
 	defer a.changing.Unlock()
-	if err := a.cluster.apply(a.plan().cluster); err != nil {
+	if err := a.applyKeys(a.plan()); err != nil {
 		a.log.WithError(err).Warn("a former cluster_key is still understood")
 	}
+}
+
+// applyKeys has the parts that speak to other nodes use the keys of p.
+func (a *app) applyKeys(p plan) error {
+	return errors.Join(a.certs.Apply(p.certificate), a.cluster.apply(p.cluster))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"slices"
 
@@ -56,9 +55,7 @@ func (c *leaveCommand) depart(ctx context.Context, s settingsdb.Settings, own ne
 		if n == own {
 			continue
 		}
-		f := fellow{&client{
-			base: "http://" + netip.AddrPortFrom(n, port(s.APIPort)).String(), key: s.APIKey.Reveal(), http: http.Client{Timeout: callTime},
-		}}
+		f := fellow{nodeClient(s, n)}
 		say("asking %s to take %s off the cluster", n, own)
 		err := f.edit(ctx, func(s settingsdb.Settings) (map[string]any, error) { return withoutNode(s, own), nil })
 		if err == nil {

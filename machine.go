@@ -63,7 +63,7 @@ func (m *machine) node(s settingsdb.Settings) (*client, error) {
 			return nil, fmt.Errorf("which node runs on this database is not clear; stop it first: %w", err)
 		}
 	}
-	return &client{base: apiURL(s, own), key: s.APIKey.Reveal(), http: http.Client{Timeout: callTime}}, nil
+	return nodeClient(s, apiAddr(s, own)), nil
 }
 
 // put makes next the settings, under a number that other nodes have it by.

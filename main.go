@@ -24,6 +24,7 @@ type commandLine struct {
 	Run         runCommand         `cmd:"" help:"Run a node of the gateway."`
 	Demo        demoCommand        `cmd:"" help:"Show a desktop session flowing through a node on this machine; needs no root, no server and leaves nothing behind."`
 	Settings    settingsCommand    `cmd:"" help:"Read and change the settings document of a database while no node runs on it."`
+	Cert        certCommand        `cmd:"" help:"Show or renew the TLS certificate of this node."`
 	Status      statusCommand      `cmd:"" help:"Show how a running node does."`
 	Connections connectionsCommand `cmd:"" help:"List the connections of a running node."`
 	Disconnect  disconnectCommand  `cmd:"" help:"End connections of a running node."`

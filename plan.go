@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vdi-gateway/api"
+	"vdi-gateway/api/certificate"
 	"vdi-gateway/api/statistics"
 	"vdi-gateway/balancer"
 	"vdi-gateway/gateway"
@@ -17,13 +18,14 @@ import (
 // plan is the wanted state of every part, derived from the settings for one
 // node. It stands where the original generated haproxy.cfg and keepalived.conf.
 type plan struct {
-	gateway    gateway.Config
-	balancer   balancer.Config
-	cluster    planCluster
-	statistics statistics.Config
-	vrrp       vrrp.Config
-	gate       planAccess
-	api        api.Config
+	gateway     gateway.Config
+	balancer    balancer.Config
+	cluster     planCluster
+	statistics  statistics.Config
+	vrrp        vrrp.Config
+	gate        planAccess
+	certificate certificate.Config
+	api         api.Config
 }
 
 // newPlan derives the plan for node from valid settings. An invalid node is a
@@ -33,7 +35,7 @@ type plan struct {
 func newPlan(s settingsdb.Settings, node netip.Addr, accepted ...string) plan {
 	return plan{
 		gateway: planGateway(s, node), balancer: planBalancer(s, node), cluster: planPeers(s, node, accepted...),
-		statistics: planStatistics(s, node), vrrp: planVRRP(s, node), gate: planGate(s), api: planAPI(s, node),
+		statistics: planStatistics(s, node), vrrp: planVRRP(s, node), gate: planGate(s), certificate: planCertificate(s, accepted...), api: planAPI(s, node),
 	}
 }
 

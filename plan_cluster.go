@@ -27,14 +27,26 @@ func planPeers(s settingsdb.Settings, node netip.Addr, accepted ...string) planC
 	if s.VirtualAddr == "" || !node.IsValid() || len(nodes) < 2 {
 		return planCluster{directory: directory.Config{Node: node}}
 	}
-	key := s.ClusterKey.Reveal()
-	accepted = slices.DeleteFunc(accepted, func(k string) bool { return k == key })
+	keys := clusterKeys(s, accepted)
 	return planCluster{
-		peers: peer.Config{Node: node, Nodes: nodes, Port: port(s.APIPort), Keys: append([]string{key}, accepted...)},
+		peers: peer.Config{
+			Node: node, Nodes: nodes, Port: port(s.APIPort), Keys: keys, TLS: s.SSL,
+		},
 		directory: directory.Config{
-			Node: node, Peers: nodes, Port: port(s.PeersPort), Key: key, FormerKeys: slices.Clone(accepted),
+			Node: node, Peers: nodes, Port: port(s.PeersPort), Key: keys[0], FormerKeys: keys[1:],
 		},
 	}
+}
+
+// clusterKeys are the document's and those that are accepted beside.
+func clusterKeys(s settingsdb.Settings, accepted []string) []string {
+	keys := []string{s.ClusterKey.Reveal()}
+	for _, k := range accepted {
+		if !slices.Contains(keys, k) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // planBalancer puts the service tunnel and the client API on the virtual address.

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/sirupsen/logrus"
 
+	"vdi-gateway/api/certificate"
 	"vdi-gateway/gateway"
 	"vdi-gateway/settingsdb"
 )
@@ -61,6 +62,9 @@ type Deps struct {
 	// Admit decides about everybody who comes in, by the address that a PROXY
 	// header names where there is one. It must not block. nil: all.
 	Admit func(client netip.Addr) bool
+
+	// TLS is spoken to who speaks it; nil: to nobody.
+	TLS *certificate.Keeper
 
 	// Internal serves what nodes ask of each other, below /internal/. It sees
 	// the addresses of the wire and checks by itself who asks. nil: nobody.

@@ -75,7 +75,7 @@ func (s *Server) bindOne(addr netip.AddrPort, wanted []netip.AddrPort) (*listene
 			return nil, err
 		}
 	}
-	fresh, err := listen(addr, len(leaving) > 0, s.trusts, s.admits)
+	fresh, err := s.listen(addr, len(leaving) > 0)
 	for _, l := range leaving {
 		_ = l.share(false) // it is about to close, or stays as it was
 	}

@@ -191,7 +191,7 @@ func TestConnectionsOfOneListenerAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newListener(tcp.(*net.TCPListener), func(netip.Addr) bool { return false }, func(netip.Addr) bool { return true })
+	l := New(Deps{}).newListener(tcp.(*net.TCPListener))
 	l.slots = make(chan struct{}, 1)
 	defer l.Close()
 	accepted := make(chan net.Conn)

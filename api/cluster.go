@@ -27,6 +27,23 @@ type Cluster interface {
 	Forward(node netip.Addr) netip.AddrPort
 }
 
+// mayBePlain tells whether a request is one of another node's that is still, or
+// already, without TLS: a cluster does not change at one instant.
+func (s *Server) mayBePlain(r *http.Request) bool {
+	conn := connOf(r)
+	if conn == nil || s.deps.Cluster == nil {
+		return false
+	}
+	peer := peerOf(conn.tcp)
+	if peer == s.state.Load().Node || !s.deps.Cluster.Knows(peer) {
+		return false
+	}
+	if conn.proxied() {
+		return r.Header.Get(hopHeader) != ""
+	}
+	return r.URL.Path == "/readyz" || strings.HasPrefix(r.URL.Path, "/internal/")
+}
+
 // Incomplete is the error of Cluster methods whose answer lacks that of some
 // nodes and is right otherwise.
 type Incomplete struct{ Nodes []netip.Addr }

@@ -8,17 +8,21 @@ import (
 	"sync"
 
 	"github.com/pires/go-proxyproto"
+
+	"vdi-gateway/api/certificate"
 )
 
 // conn is an accepted connection that holds a slot of its listener. From a
 // trusted peer it may begin with a PROXY header, version 1 or 2; then its
 // addresses are those of the header, to everybody above. A header of anyone else
-// ends it. What it says is found out at the first use.
+// ends it. What it says is found out at the first use, and then whether it speaks
+// TLS.
 type conn struct {
-	*proxyproto.Conn
-	tcp  *net.TCPConn // below
-	of   *listener
-	once sync.Once
+	*certificate.Conn
+	proxy *proxyproto.Conn // below TLS
+	tcp   *net.TCPConn     // below that
+	of    *listener
+	once  sync.Once
 }
 
 func newConn(tcp *net.TCPConn, of *listener) *conn {
@@ -26,8 +30,9 @@ func newConn(tcp *net.TCPConn, of *listener) *conn {
 	if of.trusted(peerOf(tcp)) {
 		policy = proxyproto.USE
 	}
-	return &conn{tcp: tcp, of: of, Conn: proxyproto.NewConn(tcp, proxyproto.WithPolicy(policy),
-		proxyproto.SetReadHeaderTimeout(headerTime), proxyproto.ValidateHeader(checkHeader))}
+	proxy := proxyproto.NewConn(tcp, proxyproto.WithPolicy(policy),
+		proxyproto.SetReadHeaderTimeout(headerTime), proxyproto.ValidateHeader(checkHeader))
+	return &conn{Conn: of.tls.Accept(halfCloser{proxy, tcp}), proxy: proxy, tcp: tcp, of: of}
 }
 
 // peerOf is the address at the other end of the wire.
@@ -51,15 +56,24 @@ func checkHeader(h *proxyproto.Header) error {
 }
 
 // proxied tells whether the connection began with a header.
-func (c *conn) proxied() bool { return c.ProxyHeader() != nil }
+func (c *conn) proxied() bool { return c.proxy.ProxyHeader() != nil }
 
-// CloseWrite lets net/http say goodbye before it closes.
-func (c *conn) CloseWrite() error { return c.tcp.CloseWrite() }
+// halfCloser lets net/http say goodbye before it closes.
+type halfCloser struct {
+	*proxyproto.Conn
+	tcp *net.TCPConn
+}
+
+// CloseWrite ends what is sent.
+func (c halfCloser) CloseWrite() error { return c.tcp.CloseWrite() }
+
+// Close closes at once: what the header says does not matter any more.
+func (c halfCloser) Close() error { return c.tcp.Close() }
 
 // Close closes the connection and frees its slot.
 func (c *conn) Close() error {
 	c.free()
-	return c.tcp.Close()
+	return c.Conn.Close()
 }
 
 func (c *conn) free() { c.once.Do(func() { <-c.of.slots }) }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -58,7 +59,7 @@ func (s *Server) forwardNow(c echo.Context, r *http.Request, node netip.Addr, bo
 		return unheard(node, err)
 	}
 	defer up.Close()
-	stop := context.AfterFunc(r.Context(), func() { _ = up.Close() })
+	stop := context.AfterFunc(r.Context(), func() { _ = up.tcp.Close() })
 	defer stop()
 	reader, resp, err := ask(up, forwardable(r, requestID(c), body))
 	if err != nil {
@@ -79,7 +80,7 @@ func unheard(node netip.Addr, err error) error {
 }
 
 // dialNode opens a connection to another node's API and says whom it is for.
-func (s *Server) dialNode(r *http.Request, node netip.Addr) (*net.TCPConn, error) {
+func (s *Server) dialNode(r *http.Request, node netip.Addr) (*upstream, error) {
 	dialer := net.Dialer{
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(s.state.Load().Node, 0)), Timeout: forwardTime,
 	}
@@ -95,7 +96,34 @@ func (s *Server) dialNode(r *http.Request, node netip.Addr) (*net.TCPConn, error
 		_ = up.Close()
 		return nil, err
 	}
-	return up.(*net.TCPConn), nil
+	return secured(r.Context(), up.(*net.TCPConn), s.deps.TLS.Member())
+}
+
+// upstream is a connection to another node, with TLS or without.
+type upstream struct {
+	net.Conn
+	tcp *net.TCPConn // below
+}
+
+// secured speaks TLS to another node, if cfg is not nil.
+func secured(ctx context.Context, tcp *net.TCPConn, cfg *tls.Config) (*upstream, error) {
+	if cfg == nil {
+		return &upstream{tcp, tcp}, nil
+	}
+	up := tls.Client(tcp, cfg)
+	if err := up.HandshakeContext(ctx); err != nil {
+		_ = tcp.Close()
+		return nil, err
+	}
+	return &upstream{up, tcp}, nil
+}
+
+// CloseWrite tells the node that no more comes.
+func (u *upstream) CloseWrite() error {
+	if secure, ok := u.Conn.(*tls.Conn); ok {
+		_ = secure.CloseWrite() // what matters is what follows
+	}
+	return u.tcp.CloseWrite()
 }
 
 // forwardable is r as another node gets it, over a connection of its own.
@@ -147,7 +175,7 @@ func passAnswer(c echo.Context, resp *http.Response) error {
 
 // passStream takes the client's connection over and passes bytes both ways until
 // both have ended, or the server stops.
-func (s *Server) passStream(c echo.Context, up *net.TCPConn, reader *bufio.Reader, resp *http.Response) error {
+func (s *Server) passStream(c echo.Context, up *upstream, reader *bufio.Reader, resp *http.Response) error {
 	_ = up.SetDeadline(time.Time{})
 	h := c.Response().Header()
 	for name, values := range resp.Header {
@@ -165,11 +193,11 @@ func (s *Server) passStream(c echo.Context, up *net.TCPConn, reader *bufio.Reade
 	}
 	defer down.Close()
 	boundSilence(down.tcp, silenceTime)
-	boundSilence(up, silenceTime)
-	stop := context.AfterFunc(s.stopping, func() { _, _ = down.tcp.Close(), up.Close() })
+	boundSilence(up.tcp, silenceTime)
+	stop := context.AfterFunc(s.stopping, func() { _, _ = down.tcp.Close(), up.tcp.Close() })
 	defer stop()
 	// Only what was read ahead: the rest of that reader belongs to net/http.
 	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	passBoth(side{down, io.MultiReader(bytes.NewReader(ahead), down), down.tcp}, side{up, reader, up})
+	passBoth(side{down, io.MultiReader(bytes.NewReader(ahead), down), down.tcp}, side{up, reader, up.tcp})
 	return nil
 }

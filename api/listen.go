@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"vdi-gateway/api/certificate"
 )
 
 // maxConns bounds the connections of one listener that speak HTTP; WebSockets
@@ -20,14 +22,18 @@ type listener struct {
 	*net.TCPListener
 	trusted func(netip.Addr) bool // who may say whom a connection is for
 	admits  func(netip.Addr) bool // who may come in, but those
+	tls     *certificate.Keeper
 	slots   chan struct{}
 	retired atomic.Bool
 	closed  chan struct{}
 	once    sync.Once
 }
 
-func newListener(l *net.TCPListener, trusted, admits func(netip.Addr) bool) *listener {
-	return &listener{TCPListener: l, trusted: trusted, admits: admits, slots: make(chan struct{}, maxConns), closed: make(chan struct{})}
+func (s *Server) newListener(l *net.TCPListener) *listener {
+	return &listener{
+		TCPListener: l, trusted: s.trusts, admits: s.admits, tls: s.deps.TLS,
+		slots: make(chan struct{}, maxConns), closed: make(chan struct{}),
+	}
 }
 
 // Accept waits for room, then for a client.
@@ -76,7 +82,7 @@ func (l *listener) retire() {
 // listen binds addr. The wildcard of IPv6 takes IPv4 as well, and is the one of
 // IPv4 where there is no IPv6. shared lets it overlap with a listener that is
 // shared, too.
-func listen(addr netip.AddrPort, shared bool, trusted, admits func(netip.Addr) bool) (*listener, error) {
+func (s *Server) listen(addr netip.AddrPort, shared bool) (*listener, error) {
 	network := "tcp"
 	if addr.Addr().Is4() {
 		network = "tcp4" // 0.0.0.0 does not mean IPv6
@@ -87,10 +93,10 @@ func listen(addr netip.AddrPort, shared bool, trusted, admits func(netip.Addr) b
 	lc.SetMultipathTCP(false) // a carrier's bytes are counted by plain TCP
 	l, err := lc.Listen(context.Background(), network, addr.String())
 	if addr.Addr() == netip.IPv6Unspecified() && errors.Is(err, syscall.EAFNOSUPPORT) {
-		return listen(netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()), shared, trusted, admits)
+		return s.listen(netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()), shared)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bind %s: %w", addr, err)
 	}
-	return newListener(l.(*net.TCPListener), trusted, admits), nil
+	return s.newListener(l.(*net.TCPListener)), nil
 }

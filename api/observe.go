@@ -110,6 +110,8 @@ func (s *Server) prepare(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r, h := c.Request(), c.Response().Header()
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+		h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'") // pages have their own
 		if strings.HasPrefix(r.URL.Path, "/v3") {
 			h.Set(echo.HeaderCacheControl, "no-store")
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"vdi-gateway/api/certificate"
 	"vdi-gateway/gateway"
 )
 
@@ -60,12 +61,14 @@ func New(deps Deps) *Server {
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.state.Store(newState(Config{}))
 	s.http = &http.Server{
-		Handler:           s.tracked(s.admitted(s.withInternal(s.newEcho()))),
+		Handler:           s.tracked(s.admitted(deps.TLS.Secured(s.withInternal(s.newEcho()), s.mayBePlain))),
 		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       log.New(httpLog{deps.Log}, "", 0),
-		ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ConnState:      freeWhenHijacked,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(certificate.ConnContext(ctx, c), connKey{}, c)
+		},
+		ConnState: freeWhenHijacked,
 	}
 	return s
 }

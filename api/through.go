@@ -10,9 +10,15 @@ import (
 
 // side is one end of a stream that passes through this node.
 type side struct {
+	stream
+	from io.Reader    // what was read ahead, then the connection
+	tcp  *net.TCPConn // below
+}
+
+// stream is a connection whose directions end one by one.
+type stream interface {
 	net.Conn
-	from io.Reader // what was read ahead, then the connection
-	tcp  *net.TCPConn
+	CloseWrite() error
 }
 
 // buffer holds what a direction is moving. Streams pass here only when a client
@@ -46,7 +52,7 @@ func (p *passage) pass(dst, src side) {
 		p.end(src)
 		_, _ = io.Copy(io.Discard, src.from)
 	case errors.Is(readErr, io.EOF):
-		_ = dst.tcp.CloseWrite() // gone: its own direction tells how
+		_ = dst.CloseWrite() // gone: its own direction tells how
 		p.end(dst)
 	default:
 		reset(dst.tcp)

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net/netip"
 	"time"
@@ -28,7 +29,9 @@ type Deps struct {
 	// Probe asks a node's API whether it is ready, until ctx ends; nil: HTTP GET
 	// /readyz.
 	Probe func(ctx context.Context, api netip.AddrPort) error
-	Log   logrus.FieldLogger // nil: silence
+	// TLS is how the default Probe speaks TLS; nil, or a nil answer: it does not.
+	TLS func() *tls.Config
+	Log logrus.FieldLogger // nil: silence
 }
 
 // Door says how to listen and where clients go. None of its funcs blocks.
@@ -89,7 +92,11 @@ func (d Deps) filled() Deps {
 		d.Held = func(netip.Addr) map[netip.Addr]int { return nil }
 	}
 	if d.Probe == nil {
-		d.Probe = probe
+		secure := d.TLS
+		if secure == nil {
+			secure = func() *tls.Config { return nil }
+		}
+		d.Probe = func(ctx context.Context, api netip.AddrPort) error { return probe(ctx, api, secure()) }
 	}
 	if d.Log == nil {
 		silent := logrus.New()

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -9,9 +10,13 @@ import (
 
 // probe asks a node whether it is ready, over a connection of its own, so that a
 // node which no longer accepts is found out.
-func probe(ctx context.Context, api netip.AddrPort) error {
-	transport := &http.Transport{DisableKeepAlives: true}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+api.String()+"/readyz", nil)
+func probe(ctx context.Context, api netip.AddrPort, secure *tls.Config) error {
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: secure}
+	scheme := "http://"
+	if secure != nil {
+		scheme = "https://"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+api.String()+"/readyz", nil)
 	if err != nil {
 		return err
 	}

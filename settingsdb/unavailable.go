@@ -15,8 +15,6 @@ type unavailable struct {
 // its line.
 func notBuiltYet() []unavailable {
 	return []unavailable{
-		{"TLS", differs("ssl", func(s Settings) any { return s.SSL })},
-		{"TLS", differs("tls", func(s Settings) any { return s.TLS })},
 		{"the kernel data path", kernelForwarding},
 		{"the kernel data path", differs("inside_addr", func(s Settings) any { return s.InsideAddr })},
 		{"the console", differs("console.allowed_origins", func(s Settings) any { return s.Console.AllowedOrigins })},

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"vdi-gateway/api/certificate"
 )
 
 const (
@@ -58,23 +60,35 @@ func (c *Client) Apply(cfg Config) error {
 	}
 	c.state.Store(&clientState{
 		Config: cfg, requests: newBox(requests, cfg.Keys), answers: newBox(answers, cfg.Keys),
-		http: transport(cfg.Node),
+		http: cfg.transport(),
 	})
 	former.http.CloseIdleConnections()
 	return nil
 }
 
 // transport opens connections from the own address: the others look at it.
-func transport(own netip.Addr) *http.Transport {
+func (c Config) transport() *http.Transport {
 	dialer := &net.Dialer{
-		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(own, 0)),
+		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.Node, 0)),
 		Timeout:   dialTime, KeepAlive: idleTime / 2,
 	}
 	dialer.SetMultipathTCP(false)
-	return &http.Transport{
+	t := &http.Transport{
 		DialContext: dialer.DialContext, DisableCompression: true,
 		MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: maxConns, IdleConnTimeout: idleTime,
 	}
+	if c.TLS {
+		t.TLSClientConfig = certificate.Member(c.Keys[0])
+	}
+	return t
+}
+
+func (c Config) url(to netip.Addr, name string) string {
+	scheme := "http://"
+	if c.TLS {
+		scheme = "https://"
+	}
+	return scheme + netip.AddrPortFrom(to, c.Port).String() + Path + name
 }
 
 // Close closes connections that no call uses; calls that come later open new
@@ -152,8 +166,7 @@ func (c *Client) read(req request, plain []byte) (answer []byte, again bool, err
 
 // post sends a sealed request and returns the sealed answer.
 func (s *clientState) post(ctx context.Context, to netip.Addr, name string, sealed []byte) ([]byte, error) {
-	url := "http://" + netip.AddrPortFrom(to, s.Port).String() + Path + name
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(sealed))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url(to, name), bytes.NewReader(sealed))
 	if err != nil {
 		return nil, err
 	}

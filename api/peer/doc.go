@@ -10,8 +10,8 @@
 //
 // # What is on the wire
 //
-// POST Path+NAME over HTTP/1.1, from the own address to the other node's. The
-// body, and that of the answer, is a header and AES-256-GCM of the rest:
+// POST Path+NAME over HTTP/1.1, from the own address to the other node's, with TLS
+// around it or without (see api/certificate, which node may answer). The body, and that of the answer, is a header and AES-256-GCM of the rest:
 //
 //	version 1 | key id 8 | salt 16 | count 8 | ciphertext and tag
 //
@@ -90,10 +90,11 @@ type Config struct {
 	Nodes []netip.Addr // all nodes; whether Node is among them does not matter
 	Port  uint16       // of the API on every node
 	Keys  []string     // shared by all nodes; the first one seals, all open
+	TLS   bool         // around it; the Server serves without as well
 }
 
 func (c Config) equal(o Config) bool {
-	return c.Node == o.Node && c.Port == o.Port && slices.Equal(c.Nodes, o.Nodes) && slices.Equal(c.Keys, o.Keys)
+	return c.Node == o.Node && c.Port == o.Port && c.TLS == o.TLS && slices.Equal(c.Nodes, o.Nodes) && slices.Equal(c.Keys, o.Keys)
 }
 
 // checked returns a copy that the caller cannot change, or what is missing.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/net/netutil"
+
+	"vdi-gateway/api/certificate"
 )
 
 // maxConns bounds the connections of one address; over it, clients wait to be
@@ -32,13 +34,31 @@ func newDoor(addr netip.AddrPort, cfg Config, h http.Handler, deps Deps) (*door,
 	if err != nil {
 		return nil, fmt.Errorf("bind %s: %w", addr, err)
 	}
-	return &door{Listener: netutil.LimitListener(admitting{l, deps.Admit}, maxConns), http: &http.Server{
-		Handler:           h,
+	return &door{Listener: securing{netutil.LimitListener(admitting{l, deps.Admit}, maxConns), deps.TLS}, http: &http.Server{
+		Handler:           deps.TLS.Secured(h, never),
+		ConnContext:       certificate.ConnContext,
 		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       log.New(httpLog{deps.Log}, "", 0),
 	}}, nil
 }
+
+// securing speaks TLS where the client does.
+type securing struct {
+	net.Listener
+	tls *certificate.Keeper
+}
+
+// Accept waits for a client.
+func (l securing) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.tls.Accept(c), nil
+}
+
+func never(*http.Request) bool { return false }
 
 // admitting resets those who may not come in.
 type admitting struct {

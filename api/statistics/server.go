@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"vdi-gateway/api/certificate"
 )
 
 const (
@@ -38,7 +40,9 @@ type Deps struct {
 	// is called by several goroutines at once.
 	Source func() Snapshot
 	// Admit decides about everybody who comes in; it must not block. nil: all.
-	Admit   func(client netip.Addr) bool
+	Admit func(client netip.Addr) bool
+	// TLS is spoken to who speaks it; nil: to nobody.
+	TLS     *certificate.Keeper
 	Version string
 	Log     logrus.FieldLogger
 }

@@ -28,6 +28,7 @@ var owners = []struct {
 	{"github.com/coder/websocket", []string{"api"}},
 	{"github.com/prometheus", []string{"api/statistics"}},
 	{"github.com/chromedp", nil},
+	{"github.com/fsnotify/fsnotify", []string{"api/certificate"}},
 	{"github.com/pires/go-proxyproto", []string{"api"}},
 	{"github.com/mattn/go-sqlite3", []string{"settingsdb"}},
 	{"github.com/coreos/go-systemd", []string{""}},

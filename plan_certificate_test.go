@@ -1,0 +1,51 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vdi-gateway/api/certificate"
+	"vdi-gateway/settingsdb"
+)
+
+func TestPlanCertificate(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*settingsdb.Settings)
+		want   func(*certificate.Config)
+	}{
+		{"without TLS nodes still know each other", func(*settingsdb.Settings) {}, func(*certificate.Config) {}},
+		{
+			"every key",
+			func(s *settingsdb.Settings) {
+				s.SSL = true
+				s.TLS = settingsdb.TLS{CertFile: "/c", KeyFile: "/k", HonorCipherOrder: true, DisableTLS12: true}
+			},
+			func(c *certificate.Config) {
+				c.Enabled, c.CertFile, c.KeyFile, c.NoTLS12 = true, "/c", "/k", true
+			},
+		},
+		{"the other version", func(s *settingsdb.Settings) { s.TLS.DisableTLS13 = true }, func(c *certificate.Config) { c.NoTLS13 = true }},
+		{
+			"whatever clients and nodes may call the gateway, once, without zones and wildcards",
+			func(s *settingsdb.Settings) {
+				s.PublicAddr, s.VirtualAddr, s.ListenIP = "desk.example.com", "::ffff:10.0.0.100", "fe80::1%eth0"
+				s.Nodes = map[string]settingsdb.NodeSettings{"10.0.0.1": {ListenIP: "::"}, "10.0.0.2": {ListenIP: "10.0.0.2"}}
+			},
+			func(c *certificate.Config) {
+				c.Names = []string{"10.0.0.1", "10.0.0.100", "10.0.0.2", "desk.example.com", "fe80::1"}
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := planSettings()
+			want := certificate.Config{Names: []string{"10.0.0.1", "10.0.0.2"}, Secrets: []string{"key-of-nodes", "former"}}
+			tt.change(&s)
+			tt.want(&want)
+			if diff := cmp.Diff(want, planCertificate(s, "former", "key-of-nodes")); diff != "" {
+				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

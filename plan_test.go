@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"vdi-gateway/api"
 	"vdi-gateway/api/statistics"
@@ -259,6 +260,7 @@ func TestPlan(t *testing.T) {
 			tt.want(&want)
 			want.certificate = planCertificate(s) // has a table of its own
 			same := cmp.Options{
+				cmpopts.EquateEmpty(),
 				cmp.AllowUnexported(plan{}, planCluster{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 				cmp.Comparer(func(a, b planAccess) bool { return reflect.DeepEqual(a, b) }),
 				cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),

@@ -84,9 +84,7 @@ func (c *Conn) begin() {
 	if first[0] != recordHandshake {
 		return
 	}
-	t := tls.Server(&wire{c}, &tls.Config{ //nolint:gosec // what it offers is chosen below
-		GetConfigForClient: c.keeper.serving.Load().choose,
-	})
+	t := tls.Server(&wire{c}, c.keeper.serving.Load().root)
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {

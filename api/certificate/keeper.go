@@ -62,7 +62,7 @@ type Keeper struct {
 // New returns a Keeper without TLS.
 func New(deps Deps, log logrus.FieldLogger) *Keeper {
 	k := &Keeper{deps: deps, log: log, changed: make(chan struct{}, 1)}
-	k.serving.Store(&serving{})
+	k.serving.Store(newServing(Config{}, nil))
 	return k
 }
 
@@ -125,7 +125,7 @@ func (k *Keeper) obtain(cfg Config, now time.Time) (*Pair, error) {
 	if !cfg.Enabled {
 		return nil, nil //nolint:nilnil // no pair is what is wanted
 	}
-	certFile, keyFile := k.deps.files(cfg)
+	certFile, keyFile := k.files(cfg)
 	if certFile == "" {
 		return k.fallback(cfg, now)
 	}
@@ -136,6 +136,16 @@ func (k *Keeper) obtain(cfg Config, now time.Time) (*Pair, error) {
 	return p, p.Validity(now)
 }
 
+
+// files are where the pair of cfg is from. A default pair that vanishes while it
+// serves is expected back.
+func (k *Keeper) files(cfg Config) (certFile, keyFile string) {
+	certFile, keyFile = k.deps.files(cfg)
+	if certFile == "" && k.pair != nil && !k.pair.SelfSigned && cfg.sameSource(k.cfg) {
+		return k.deps.DefaultCert, k.deps.DefaultKey
+	}
+	return certFile, keyFile
+}
 
 // fallback is a self-signed pair: kept, or where that is impossible not.
 func (k *Keeper) fallback(cfg Config, now time.Time) (*Pair, error) {

@@ -9,9 +9,11 @@ import (
 // errOff is what a client meets that speaks TLS to a node which does not.
 var errOff = errors.New("TLS is off")
 
-// serving is how connections are answered. Each has ticket keys of its own: a
-// client that saw the former certificate cannot resume without seeing the new one.
+// serving is how connections are answered. Each has ticket keys of its own, those of
+// its root: a client that saw the former certificate cannot resume without seeing
+// the new one.
 type serving struct {
+	root    *tls.Config
 	public  *tls.Config            // nil: TLS is off for users
 	members map[string]*tls.Config // by server name
 	member  *tls.Config            // to reach others; nil: without TLS
@@ -20,6 +22,7 @@ type serving struct {
 
 func newServing(cfg Config, pair *Pair) *serving {
 	s := &serving{members: map[string]*tls.Config{}}
+	s.root = &tls.Config{GetConfigForClient: s.choose, MinVersion: tls.VersionTLS12}
 	for _, secret := range cfg.Secrets {
 		key := memberKey(secret)
 		s.members[memberName(key)] = memberServer(key)

@@ -3,6 +3,7 @@ package api
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -117,7 +118,23 @@ func (n *node) dial() net.Conn {
 	}
 	n.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(60 * time.Second))
-	return conn
+	return n.spoken(conn)
+}
+
+// spoken is a connection as the node wants it to be spoken over.
+func (n *node) spoken(wire net.Conn) net.Conn {
+	if n.server.deps.TLS == nil {
+		return wire
+	}
+	return tls.Client(wire, &tls.Config{InsecureSkipVerify: true})
+}
+
+// wireOf is what c is spoken over.
+func wireOf(c net.Conn) *net.TCPConn {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	return c.(*net.TCPConn)
 }
 
 func TestSlowClientsAreCutOff(t *testing.T) {

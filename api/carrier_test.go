@@ -21,7 +21,7 @@ func (n *node) attach(path string, protocols []string) *websocket.Conn {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(n.t.Context(), soon)
 	defer cancel()
-	ws, resp, err := websocket.Dial(ctx, "ws://"+n.addr+path, &websocket.DialOptions{Subprotocols: protocols})
+	ws, resp, err := websocket.Dial(ctx, strings.Replace(n.base, "http", "ws", 1)+path, &websocket.DialOptions{Subprotocols: protocols})
 	if err != nil {
 		n.t.Fatal(err)
 	}

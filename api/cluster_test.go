@@ -24,16 +24,26 @@ type cluster struct {
 	owners   map[string]netip.Addr // by connection and by token
 	silent   []netip.Addr          // do not answer
 	confused bool                  // each node takes the other for every owner
+
+	between func(netip.AddrPort) netip.AddrPort // stands in front of a node
 }
 
 var addrA, addrB = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
+	return newClusterOver(t, overTLS(t))
+}
+
+func newClusterOver(t *testing.T, secure bool) *cluster {
+	t.Helper()
 	c := &cluster{owners: map[string]netip.Addr{}}
 	start := func(own netip.Addr) *node {
 		return newNodeWith(t, func(d *Deps) {
 			d.Cluster = c
+			if secure {
+				d.TLS = newKeeper(t)
+			}
 			d.Elsewhere = func(id gateway.ConnectionID, token gateway.Secret) netip.Addr {
 				return c.elsewhere(own, string(id), token.Reveal())
 			}
@@ -79,13 +89,18 @@ func (c *cluster) openOn(n *node, target netip.AddrPort, more ...string) grantAn
 func (c *cluster) Knows(node netip.Addr) bool { return node == addrA || node == addrB }
 
 func (c *cluster) Forward(node netip.Addr) netip.AddrPort {
+	n := c.b
 	if node == addrA {
-		return c.a.server.Addrs()[0]
+		n = c.a
 	}
-	if addrs := c.b.server.Addrs(); len(addrs) > 0 {
-		return addrs[0]
+	addrs := n.server.Addrs()
+	switch {
+	case len(addrs) == 0:
+		return netip.AddrPortFrom(node, 1) // it has stopped
+	case c.between != nil:
+		return c.between(addrs[0])
 	}
-	return netip.AddrPortFrom(node, 1) // it has stopped
+	return addrs[0]
 }
 
 // answering are the gateways that answer, and what there is to say of the rest.

@@ -99,10 +99,12 @@ func TestWebSocketOfAnotherNode(t *testing.T) {
 func TestEarlyFramesAreForwarded(t *testing.T) {
 	c := newCluster(t)
 	grant := c.openOn(c.b, vm(t), `"mode":"websocket"`)
-	conn := c.a.dialFrom(proxyAddr)
-	fmt.Fprintf(conn, "%sGET /v3/connect/?token=%s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+	wire := c.a.dialFrom(proxyAddr)
+	fmt.Fprint(wire, headerV2(t, "203.0.113.7:40000"))
+	conn := c.a.spoken(wire)
+	fmt.Fprintf(conn, "GET /v3/connect/?token=%s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n%s",
-		headerV2(t, "203.0.113.7:40000"), grant.Token, frame(fin|binaryFrame, "hello"))
+		grant.Token, frame(fin|binaryFrame, "hello"))
 	expectEcho(t, bufio.NewReader(conn), "hello")
 }
 
@@ -117,7 +119,7 @@ func TestEndsOfForwardedWebSockets(t *testing.T) {
 	t.Run("the client vanishes", func(t *testing.T) {
 		conn, _ := attach()
 		eventually(t, "a session", func() bool { return c.b.active() == 1 })
-		_ = conn.(*net.TCPConn).SetLinger(0)
+		_ = wireOf(conn).SetLinger(0)
 		_ = conn.Close()
 		eventually(t, "its end", func() bool { return c.b.active() == 0 })
 	})

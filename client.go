@@ -11,9 +11,12 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"vdi-gateway/api/certificate"
 	"vdi-gateway/settingsdb"
 )
 
@@ -58,10 +61,23 @@ func (f serverFlag) connect(ctx context.Context) (*client, error) {
 	}
 	c := nodeClient(s, apiAddr(s, netip.Addr{}))
 	if base != "" {
+		if f.trustFlag == (trustFlag{}) && isNode(s, base) {
+			secure = certificate.Member(s.ClusterKey.Reveal())
+		}
 		c = newClient(base, c.key, secure)
 	}
 	c.key = cmp.Or(f.APIKey, c.key)
 	return c, nil
+}
+
+// isNode tells whether a URL is that of a node of the document.
+func isNode(s settingsdb.Settings, base string) bool {
+	u, err := url.Parse(base)
+	if err != nil {
+		return false
+	}
+	host, err := netip.ParseAddr(u.Hostname())
+	return err == nil && slices.Contains(nodesOf(s), host.Unmap())
 }
 
 // apiAddr is where the node of the document serves its API, seen from its host:

@@ -97,7 +97,9 @@ func get(t testing.TB, c *http.Client, url string) (string, *http.Response) {
 	return string(body), resp
 }
 
-func enabled() Config { return Config{Enabled: true, Names: []string{"127.0.0.1"}, Secrets: []string{"shared"}} }
+func enabled() Config {
+	return Config{Enabled: true, Names: []string{"127.0.0.1"}, Secrets: []string{"shared"}}
+}
 
 func TestOnePortSpeaksBoth(t *testing.T) {
 	p := newPort(t, enabled())

@@ -136,7 +136,6 @@ func (k *Keeper) obtain(cfg Config, now time.Time) (*Pair, error) {
 	return p, p.Validity(now)
 }
 
-
 // files are where the pair of cfg is from. A default pair that vanishes while it
 // serves is expected back.
 func (k *Keeper) files(cfg Config) (certFile, keyFile string) {

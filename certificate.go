@@ -17,17 +17,22 @@ import (
 
 	"vdi-gateway/api"
 	"vdi-gateway/api/certificate"
+	"vdi-gateway/settingsdb"
+	"vdi-gateway/settingsdb/ciphers"
 )
 
 // certificateEnds is how soon a certificate's end is a reason to say so.
 const certificateEnds = 7 * 24 * time.Hour
 
 // certificateChecks tell how the certificate is that users see.
-func certificateChecks(s certificate.Status, now time.Time) []api.Check {
+func certificateChecks(s certificate.Status, names settingsdb.TLS, now time.Time) []api.Check {
 	if s.Pair == nil {
 		return nil
 	}
 	leaf, fault := s.Pair.Leaf, s.Fault
+	if fault == nil {
+		fault = unusable(names, leaf)
+	}
 	if fault == nil {
 		fault = s.Pair.Validity(now)
 	}
@@ -36,6 +41,15 @@ func certificateChecks(s certificate.Status, now time.Time) []api.Check {
 	}
 	return []api.Check{check("certificate", fault, fmt.Sprintf("of %s, for %s, until %s, SHA-256 %s",
 		s.Pair.From, strings.Join(certificate.Names(leaf), " "), leaf.NotAfter.UTC().Format(time.RFC3339), s.Pair.Fingerprint()))}
+}
+
+// unusable tells that no client of TLS 1.2 can connect: no suite fits the key.
+func unusable(t settingsdb.TLS, leaf *x509.Certificate) error {
+	set, err := ciphers.Parse(t.Ciphers)
+	if err != nil || t.DisableTLS12 || set.Serves(leaf.PublicKey) {
+		return nil //nolint:nilerr // valid settings have no such list, but where TLS 1.2 is off
+	}
+	return fmt.Errorf("no suite of tls.ciphers works with the key of the certificate (%s): clients without TLS 1.3 cannot connect", keyKind(leaf))
 }
 
 type certCommand struct {

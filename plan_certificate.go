@@ -7,6 +7,7 @@ import (
 
 	"vdi-gateway/api/certificate"
 	"vdi-gateway/settingsdb"
+	"vdi-gateway/settingsdb/ciphers"
 )
 
 // The pair of a host, where the settings name no other.
@@ -23,9 +24,10 @@ func certificateDeps(database string) certificate.Deps {
 // planCertificate is the certificate of a node. accepted are keys that other nodes
 // may use beside cluster_key.
 func planCertificate(s settingsdb.Settings, accepted ...string) certificate.Config {
+	suites, _ := ciphers.Parse(s.TLS.Ciphers) // valid settings have no other
 	return certificate.Config{
 		Enabled: s.SSL, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile, Names: certificateNames(s),
-		NoTLS12: s.TLS.DisableTLS12, NoTLS13: s.TLS.DisableTLS13,
+		Suites: suites.Suites, NoTLS12: s.TLS.DisableTLS12, NoTLS13: s.TLS.DisableTLS13,
 		Secrets: clusterKeys(s, accepted),
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,10 +21,11 @@ func TestPlanCertificate(t *testing.T) {
 			"every key",
 			func(s *settingsdb.Settings) {
 				s.SSL = true
-				s.TLS = settingsdb.TLS{CertFile: "/c", KeyFile: "/k", HonorCipherOrder: true, DisableTLS12: true}
+				s.TLS = settingsdb.TLS{CertFile: "/c", KeyFile: "/k", HonorCipherOrder: true, DisableTLS12: true, Ciphers: "ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256"}
 			},
 			func(c *certificate.Config) {
 				c.Enabled, c.CertFile, c.KeyFile, c.NoTLS12 = true, "/c", "/k", true
+				c.Suites = []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
 			},
 		},
 		{"the other version", func(s *settingsdb.Settings) { s.TLS.DisableTLS13 = true }, func(c *certificate.Config) { c.NoTLS13 = true }},

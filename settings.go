@@ -20,7 +20,7 @@ type settingsCommand struct {
 	Set      settingsSetCommand      `cmd:"" help:"Lay a whole or partial document over the settings; makes the database when it is not there."`
 	History  settingsHistoryCommand  `cmd:"" help:"List the revisions of the settings, newest first."`
 	Validate settingsValidateCommand `cmd:"" help:"Check a whole or partial document without changing anything."`
-	Import   settingsImportCommand   `cmd:"" help:"Take over the settings of an original Space Gateway."`
+	Import   settingsImportCommand   `cmd:"" help:"Take over the settings of an original Space Gateway, or those of Proxmox's pveproxy."`
 }
 
 // queryTime bounds what one command asks of the database.
@@ -226,30 +226,4 @@ func (c *settingsValidateCommand) Run(ctx context.Context) error {
 	warn(next)
 	fmt.Println("valid")
 	return nil
-}
-
-type settingsImportCommand struct {
-	databaseFlag
-	Original string `arg:"" type:"existingfile" help:"settings.db of the original, or its JSON document in a file."`
-}
-
-// Run takes an original document over. Keys of ours get their defaults, and
-// targets.require_ticket is false, since the original knows no tickets.
-func (c *settingsImportCommand) Run(ctx context.Context) error {
-	imported, err := settingsdb.ReadOriginal(c.Original)
-	if err != nil {
-		return err
-	}
-	store, err := settingsdb.Open(c.DB)
-	if errors.Is(err, settingsdb.ErrNotExist) {
-		return create(c.DB, imported, "settings import")
-	}
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	if err := store.Lock(); err != nil {
-		return err
-	}
-	return put(ctx, store, imported, "settings import")
 }

@@ -29,19 +29,29 @@ type confirmAnswer struct {
 // getSettings answers the document.
 //
 //	@Summary		Read the settings
-//	@Description	The complete document, keys included. `ETag` is the revision.
+//	@Description	The complete document, keys included. `ETag` is the revision. With `effective=1` instead: what the keys come to that this TLS cannot all honour, by their paths, such as `{"tls.dhparams":{"value":"/etc/dh.pem","status":"not_honoured","note":"..."}}`.
 //	@Tags			dispatcher
 //	@Security		api_key
+//	@Param			effective	query		boolean	false	"what ssl, tls and compression come to: value, honoured, partial or not_honoured, note"	example(true)
 //	@Success		200	{object}	settingsdb.Settings
 //	@Header			200	{string}	ETag		"the revision, quoted"
 //	@Failure		401	{object}	errorBody	"UNAUTHORIZED"
 //	@Failure		403	{object}	errorBody	"FORBIDDEN"
+//	@Failure		422	{object}	errorBody	"VALIDATION: a query that is not understood"
 //	@Failure		429	{object}	errorBody	"RATE_LIMITED: too many wrong keys"
 //	@Failure		500	{object}	errorBody	"INTERNAL"
 //	@Router			/v3/get_settings/ [get]
 func (s *Server) getSettings(c echo.Context) error {
+	q := newQuery(c, "effective")
+	effective := q.flag("effective")
+	if err := q.err(); err != nil {
+		return err
+	}
 	document, revision := s.deps.Settings.Current()
 	c.Response().Header().Set("ETag", etag(revision))
+	if effective {
+		return c.JSON(http.StatusOK, document.Effective())
+	}
 	return c.JSONBlob(http.StatusOK, document.JSON())
 }
 

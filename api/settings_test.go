@@ -153,3 +153,22 @@ func TestConfirmSettings(t *testing.T) {
 		t.Errorf("got %+v", confirmed)
 	}
 }
+
+func TestWhatSettingsComeTo(t *testing.T) {
+	n := newNode(t, nil)
+	n.settings.document.TLS.DHParams = "/etc/dh.pem"
+	var effects map[string]settingsdb.Effect
+	n.api("GET", "/v3/get_settings/?effective=1", "").into(200, &effects)
+	if got := effects["tls.dhparams"]; got.Value != "/etc/dh.pem" || got.Status != settingsdb.NotHonoured || got.Note == "" {
+		t.Errorf("got %+v, want what was set, not honoured, and why", got)
+	}
+	if got := effects["tls.disable_tls_1_2"]; got.Value != false || got.Status != settingsdb.Honoured {
+		t.Errorf("got %+v, want false, honoured", got)
+	}
+	var document map[string]any
+	n.api("GET", "/v3/get_settings/?effective=0", "").into(200, &document)
+	if document["api_key"] != apiKey {
+		t.Error("without effective: want the document")
+	}
+	n.api("GET", "/v3/get_settings/?effective=maybe", "").is(422, "VALIDATION")
+}

@@ -11,5 +11,6 @@
 // which decodes strictly ([Strict]), lays the posted keys over the current
 // document ([Merge]) and checks every rule ([Settings.Validate]). All problems
 // come back at once, each with the path of its key and with what would be
-// right; nothing is ever accepted silently.
+// right; nothing is ever accepted silently. What is accepted and cannot hold as
+// it is written, [Warnings] and [Settings.Effective] tell.
 package settingsdb

@@ -1,8 +1,6 @@
 package settingsdb
 
-import (
-	"reflect"
-)
+import "reflect"
 
 // unavailable is a feature that the document can ask for and this version does
 // not have. used returns the paths of the keys that ask for it.
@@ -30,27 +28,14 @@ func checkAvailable(p *Problems, s Settings) {
 	}
 }
 
-// differs finds the members of a value, or the value itself, that are not as in
-// the default document.
-func differs(path string, part func(Settings) any) func(Settings) []string {
+// differs finds a value that is not as in the default document.
+func differs(path string, value func(Settings) any) func(Settings) []string {
 	return func(s Settings) []string {
-		return differing(path, reflect.ValueOf(part(s)), reflect.ValueOf(part(Default())))
-	}
-}
-
-func differing(path string, have, want reflect.Value) []string {
-	if have.Kind() != reflect.Struct {
-		if reflect.DeepEqual(have.Interface(), want.Interface()) {
+		if reflect.DeepEqual(value(s), value(Default())) {
 			return nil
 		}
 		return []string{path}
 	}
-	var paths []string
-	for i := range have.NumField() {
-		name := have.Type().Field(i).Tag.Get("json")
-		paths = append(paths, differing(path+"."+name, have.Field(i), want.Field(i))...)
-	}
-	return paths
 }
 
 func kernelForwarding(s Settings) []string {

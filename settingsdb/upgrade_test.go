@@ -98,7 +98,6 @@ func TestAnInvalidOriginalIsLeftAlone(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"wrong value":  {`"api_port":8000`, `"api_port":0`, "api_port"},
 		"wrong type":   {`"api_port":8000`, `"api_port":"x"`, "api_port"},
-		"needs TLS":    {`"ssl":false`, `"ssl":true`, notYet},
 		"unknown key":  {`"ssl":false`, `"ssl":false,"colour":1`, "colour"},
 		"missing keys": {`"api_key":"dispatcher-key",`, ``, "api_key"},
 	} {

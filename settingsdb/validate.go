@@ -119,9 +119,3 @@ func checkTimeouts(p *Problems, s Settings) {
 	p.within("timeouts.user_timeout_ms", t.UserTimeoutMS, 0, day*1000)
 	p.within("timeouts.session_max_s", t.SessionMaxS, 0, year)
 }
-
-func checkTLS(p *Problems, s Settings) {
-	if s.TLS.DisableTLS12 && s.TLS.DisableTLS13 {
-		p.add("tls.disable_tls_1_3", "must be false when disable_tls_1_2 is true: one version has to stay")
-	}
-}

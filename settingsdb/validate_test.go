@@ -265,7 +265,6 @@ func TestRulesOfTheRest(t *testing.T) {
 		{`{"access":{"allow_from":"10.0.0.1-10.0.0.5, fd00::/8","deny_from":"all","policy":"deny"}}`, "", ""},
 		{`{"access":{"allow_from":"10.0.0.1,10.0.0.1/8"}}`, "access.allow_from", "position 10"},
 		{`{"access":{"deny_from":"desk.example.org"}}`, "access.deny_from", "IP address"},
-		{`{"tls":{"disable_tls_1_2":true,"disable_tls_1_3":true}}`, "tls.disable_tls_1_3", "has to stay"},
 		{`{"forwarding":"magic"}`, "forwarding", "proxy or kernel"},
 		{`{"inside_addr":"host"}`, "inside_addr", "IP address"},
 		{`{"inside_addr":"fd00::1","virtual_addr":"10.0.0.9"}`, "inside_addr", "family"},
@@ -282,11 +281,38 @@ func TestRulesOfTheRest(t *testing.T) {
 	})
 }
 
+func TestRulesOfTLS(t *testing.T) {
+	tls := func(members string) string { return `{"tls":{` + members + `}}` }
+	pair := func(cert, key string) string { return tls(`"cert_file":"` + cert + `","key_file":"` + key + `"`) }
+	longest := "/" + strings.Repeat("a", 4095)
+	checkRules(t, []rule{
+		{`{"ssl":true}`, "", ""},
+		{pair("/etc/ssl/gate.pem", "/etc/ssl/gate.key"), "", ""},
+		{pair("/etc/ssl/gate.pem", ""), "tls.key_file", "must be set together with tls.cert_file"},
+		{pair("", "/etc/ssl/gate.key"), "tls.cert_file", "must be set together with tls.key_file"},
+		{pair("gate.pem", "/etc/ssl/gate.key"), "tls.cert_file", `must be an absolute path or empty, is "gate.pem"`},
+		{pair("/etc/ssl/gate.pem", "./gate.key"), "tls.key_file", "absolute path"},
+		{pair("/etc/ssl/gate.pem", `/etc/ssl/gate\u0000.key`), "tls.key_file", "without NUL bytes"},
+		{pair(longest, longest), "", ""},
+		{pair(longest+"a", longest), "tls.cert_file", "at most 4096 bytes, has 4097"},
+		{tls(`"disable_tls_1_2":true`), "", ""},
+		{tls(`"disable_tls_1_3":true,"honor_cipher_order":false`), "", ""},
+		{tls(`"disable_tls_1_2":true,"disable_tls_1_3":true`), "tls.disable_tls_1_3", "has to stay"},
+		{tls(`"dhparams":"/etc/ssl/dh.pem"`), "", ""},
+		{tls(`"dhparams":"skip"`), "tls.dhparams", `must be an absolute path or empty, is "skip"`},
+		{tls(`"ciphers":"ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES128-SHA:RC4-SHA"`), "", ""},
+		{tls(`"ciphers":"ECDHE-RSA-AES128-GCM-SHA256:!aNULL"`), "tls.ciphers", `"!aNULL" at position 29: is an operator`},
+		{tls(`"ciphers":"ECDHE-RSA-AES128-GCM"`), "tls.ciphers", "did you mean ECDHE-RSA-AES128-GCM-SHA256?"},
+		{tls(`"ciphers":"DHE-RSA-AES128-SHA"`), "tls.ciphers", "none of these suites"},
+		{tls(`"ciphers":"DHE-RSA-AES128-SHA","disable_tls_1_2":true`), "", ""},
+		{tls(`"ciphers":"HIGH","disable_tls_1_2":true`), "tls.ciphers", "a group"},
+		{tls(`"ciphersuites":"TLS_AES_128_GCM_SHA256:TLS_AES_128_CCM_SHA256"`), "", ""},
+		{tls(`"ciphersuites":"AES128-SHA"`), "tls.ciphersuites", "belongs into tls.ciphers"},
+	})
+}
+
 func TestFeaturesNotBuiltYetAreRefused(t *testing.T) {
 	for _, c := range []rule{
-		{`{"ssl":true}`, "ssl", ""},
-		{`{"tls":{"cert_file":"/etc/ssl/a.pem"}}`, "tls.cert_file", ""},
-		{`{"tls":{"honor_cipher_order":false}}`, "tls.honor_cipher_order", ""},
 		{`{"forwarding":"kernel"}`, "forwarding", ""},
 		{`{"virtual_addr":"10.0.0.9","inside_addr":"10.0.0.8"}`, "inside_addr", ""},
 		{`{"console":{"allowed_origins":["https://desk.example.org"]}}`, "console.allowed_origins", ""},
@@ -329,13 +355,19 @@ func TestWarnings(t *testing.T) {
 		"no target":          {`{"targets":{"allow":[]}}`, "no VM can be reached"},
 		"every target":       {`{"targets":{"allow":[{"cidr":"::/0"}]}}`, "any address may be reached"},
 		"endless grants":     {`{"timeouts":{"grant_s":0}}`, "timeouts.grant_s is 0"},
+		"weak suites":        {`{"tls":{"ciphers":"ECDHE-RSA-AES128-SHA:RC4-SHA:AES128-SHA"}}`, "tls.ciphers names weak suites: RC4-SHA, AES128-SHA"},
+		"suites Go has not":  {`{"tls":{"ciphers":"ECDHE-RSA-AES128-SHA:DHE-RSA-AES128-SHA"}}`, "does not have: DHE-RSA-AES128-SHA"},
 	} {
 		got := Warnings(merged(t, fresh(t), c.text))
 		if len(got) != 1 || !strings.Contains(got[0], c.want) {
 			t.Errorf("%s: got %q, want one warning with %q", name, got, c.want)
 		}
 	}
-	s := fresh(t)
+	s := merged(t, fresh(t), `{"tls":{"ciphers":"RC4-SHA:DHE-RSA-AES128-SHA","disable_tls_1_2":true}}`)
+	if got := Warnings(s); len(got) > 0 {
+		t.Errorf("a list of suites without TLS 1.2: got %q, want no warnings", got)
+	}
+	s = fresh(t)
 	if got := Warnings(s); len(got) > 0 {
 		t.Errorf("a fresh document: got %q, want no warnings", got)
 	}

@@ -3,6 +3,9 @@ package settingsdb
 import (
 	"fmt"
 	"net/netip"
+	"strings"
+
+	"vdi-gateway/settingsdb/ciphers"
 )
 
 // weakKeyLen is the length below which a key can be guessed by persistence.
@@ -25,6 +28,23 @@ func Warnings(s Settings) []string {
 	}
 	if s.Timeouts.GrantS == 0 {
 		warnings = append(warnings, "timeouts.grant_s is 0: a grant that is never used keeps its port for ever")
+	}
+	return append(warnings, unwiseCiphers(s.TLS)...)
+}
+
+// unwiseCiphers are the suites of TLS 1.2 that were named and should not be, or cannot be
+// spoken.
+func unwiseCiphers(t TLS) []string {
+	set, err := ciphers.Parse(t.Ciphers)
+	if err != nil || t.DisableTLS12 {
+		return nil // the list does not count
+	}
+	var warnings []string
+	if len(set.Weak) > 0 {
+		warnings = append(warnings, "tls.ciphers names weak suites: "+strings.Join(set.Weak, ", "))
+	}
+	if len(set.Missing) > 0 {
+		warnings = append(warnings, "tls.ciphers names suites that this gateway does not have: "+strings.Join(set.Missing, ", "))
 	}
 	return warnings
 }

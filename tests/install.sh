@@ -29,6 +29,7 @@ chromium               chromium
 haproxy                haproxy
 keepalived             keepalived
 tshark                 tshark
+openssl                openssl
 '
 peers='
 nginx                  nginx-light libnginx-mod-stream

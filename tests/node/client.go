@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"vdi-gateway/tests/lab"
@@ -64,6 +66,16 @@ func newClient(base, key string, host *lab.Host, from ...netip.Addr) *Client {
 		Timeout:   callTime,
 		Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 64},
 	}}
+}
+
+// Secure is the same client by TLS. Whom it believes, trust says.
+func (c *Client) Secure(trust *tls.Config) *Client {
+	transport := c.http.Transport.(*http.Transport).Clone()
+	transport.TLSClientConfig = trust
+	return &Client{
+		base: "https://" + strings.TrimPrefix(c.base, "http://"), key: c.key,
+		http: &http.Client{Timeout: callTime, Transport: transport},
+	}
 }
 
 // Close gives the client's idle connections up.

@@ -183,7 +183,7 @@ func (k *Keeper) refresh(now time.Time) {
 		return
 	}
 	pair, fault := k.obtain(k.cfg, now)
-	if pair == nil || fault != nil && pair.Leaf.NotAfter.Before(k.pair.Leaf.NotAfter) {
+	if pair == nil || fault != nil && k.pair.outlasts(pair, now) {
 		pair = k.pair
 	}
 	if pair.same(k.pair) && fmt.Sprint(fault) == fmt.Sprint(k.fault) {

@@ -59,6 +59,12 @@ func (p *Pair) Validity(now time.Time) error {
 	return nil
 }
 
+// outlasts tells whether p serves rather than o, which is not valid now: as long as
+// p is, or when it ends later.
+func (p *Pair) outlasts(o *Pair, now time.Time) bool {
+	return p.Validity(now) == nil || o.Leaf.NotAfter.Before(p.Leaf.NotAfter)
+}
+
 // Fingerprint is the SHA-256 of the certificate, as browsers and openssl show it.
 func (p *Pair) Fingerprint() string { return Fingerprint(p.Leaf.Raw) }
 

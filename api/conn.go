@@ -26,13 +26,13 @@ type conn struct {
 }
 
 func newConn(tcp *net.TCPConn, of *listener) *conn {
-	policy := proxyproto.REJECT
-	if of.trusted(peerOf(tcp)) {
+	policy, trusted := proxyproto.REJECT, of.trusted(peerOf(tcp))
+	if trusted {
 		policy = proxyproto.USE
 	}
 	proxy := proxyproto.NewConn(tcp, proxyproto.WithPolicy(policy),
 		proxyproto.SetReadHeaderTimeout(headerTime), proxyproto.ValidateHeader(checkHeader))
-	return &conn{Conn: of.tls.Accept(halfCloser{proxy, tcp}), proxy: proxy, tcp: tcp, of: of}
+	return &conn{Conn: of.tls.Accept(halfCloser{proxy, tcp, trusted}), proxy: proxy, tcp: tcp, of: of}
 }
 
 // peerOf is the address at the other end of the wire.
@@ -61,7 +61,25 @@ func (c *conn) proxied() bool { return c.proxy.ProxyHeader() != nil }
 // halfCloser lets net/http say goodbye before it closes.
 type halfCloser struct {
 	*proxyproto.Conn
-	tcp *net.TCPConn
+	tcp     *net.TCPConn
+	trusted bool // a header may come, and is waited for
+}
+
+// RemoteAddr is the client's. net/http asks for it before it sets a deadline: from
+// whom no header may come none is waited for, which would add to his time.
+func (c halfCloser) RemoteAddr() net.Addr {
+	if !c.trusted {
+		return c.tcp.RemoteAddr()
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// LocalAddr is where the client connected to.
+func (c halfCloser) LocalAddr() net.Addr {
+	if !c.trusted {
+		return c.tcp.LocalAddr()
+	}
+	return c.Conn.LocalAddr()
 }
 
 // CloseWrite ends what is sent.

@@ -30,6 +30,7 @@ haproxy                haproxy
 keepalived             keepalived
 tshark                 tshark
 openssl                openssl
+sslscan                sslscan
 '
 peers='
 nginx                  nginx-light libnginx-mod-stream

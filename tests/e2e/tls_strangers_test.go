@@ -92,7 +92,7 @@ func TestTLSStrangersAreClosedAndDisturbNobody(t *testing.T) {
 	all := newChats(t)
 	all.add("session", carrier{p.client, p.apiAt(), client, trust, v.addr}.dial(t, "user"))
 	client.Close()
-	hello := helloOf(t)
+	hello := helloOf(t, tls.VersionTLS13)
 	before := p.figures(t, trust)
 	served := p.serveOthers(t, trust)
 	var crowds sync.WaitGroup
@@ -139,24 +139,6 @@ func (s stranger) spend(t *testing.T, c *net.TCPConn, hello []byte, longest *ato
 	}
 	for was := longest.Load(); int64(took) > was && !longest.CompareAndSwap(was, int64(took)); was = longest.Load() {
 	}
-}
-
-// helloOf is what a client of TLS says first.
-func helloOf(t *testing.T) []byte {
-	t.Helper()
-	near, far := net.Pipe()
-	defer near.Close()
-	defer far.Close()
-	go func() { _ = tls.Client(near, &tls.Config{ServerName: "gate"}).Handshake() }() //nolint:gosec // only its first words are wanted
-	head := make([]byte, 5)
-	if _, err := io.ReadFull(far, head); err != nil {
-		t.Fatal(err)
-	}
-	body := make([]byte, int(head[3])<<8|int(head[4]))
-	if _, err := io.ReadFull(far, body); err != nil {
-		t.Fatal(err)
-	}
-	return append(head, body...)
 }
 
 // serveOthers asks every port for something ten times a second, each time on a new

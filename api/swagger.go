@@ -41,6 +41,7 @@ func (s *Server) serveSwagger(e *echo.Echo, zip echo.MiddlewareFunc) {
 			return echo.ErrNotFound
 		}
 		c.Response().Header().Set(echo.HeaderContentSecurityPolicy, contentPolicy)
+		c.Request().RequestURI = c.Request().URL.Path // the UI looks for a file of this name, with a query in vain
 		return page(c)
 	}, zip)
 }

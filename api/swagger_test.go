@@ -158,6 +158,9 @@ func TestSwaggerUI(t *testing.T) {
 			t.Errorf("%s: got %d to %q", path, got.status, got.header.Get("Location"))
 		}
 	}
+	if got := n.call("GET", "/swagger/index.html?urls.primaryName=x", ""); got.status != 200 {
+		t.Errorf("the page with a query: got %d, want 200", got.status)
+	}
 	page := n.call("GET", "/swagger/index.html", "")
 	if page.status != 200 || !strings.HasPrefix(page.header.Get("Content-Type"), "text/html") ||
 		!bytes.Contains(page.body, []byte(`"doc.json"`)) || bytes.Contains(page.body, []byte("doc.yaml")) {

@@ -150,10 +150,13 @@ func (c *client) callFor(ctx context.Context, method, path string, body, out any
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)
-	if untrusted(err) {
+	var there unwelcome
+	switch {
+	case untrusted(err):
 		return nil, fmt.Errorf("the node is not believed to be the right one; see its certificate there with vdi-gateway cert show, and say --ca or --fingerprint: %w", err)
-	}
-	if err != nil {
+	case errors.As(err, &there):
+		return nil, fmt.Errorf("%s: %w", c.base, there)
+	case err != nil:
 		return nil, fmt.Errorf("is the node running? %w", err)
 	}
 	defer resp.Body.Close()

@@ -111,8 +111,12 @@ func explainFellow(base string, err error) error {
 		return fmt.Errorf("%s is no vdi-gateway of this version", base)
 	}
 	var failed *apiError
-	if errors.As(err, &failed) {
+	var there unwelcome
+	switch {
+	case errors.As(err, &failed):
 		return fmt.Errorf("%s: %w", base, err)
+	case errors.As(err, &there), untrusted(err):
+		return err // it says who answers
 	}
 	return fmt.Errorf("%s cannot be reached: is ADDRESS one of the cluster's nodes, and --port its api_port? %w", base, err)
 }

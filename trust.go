@@ -42,6 +42,11 @@ func (f trustFlag) config() (*tls.Config, error) {
 	return cfg, nil
 }
 
+// unwelcome is why an answer is not taken, though somebody answers.
+type unwelcome string
+
+func (u unwelcome) Error() string { return string(u) }
+
 // pinned accepts one certificate only.
 func pinned(fingerprint string) (*tls.Config, error) {
 	wanted := strings.ToUpper(strings.ReplaceAll(fingerprint, ":", ""))
@@ -53,7 +58,7 @@ func pinned(fingerprint string) (*tls.Config, error) {
 		VerifyConnection: func(s tls.ConnectionState) error {
 			got := certificate.Fingerprint(s.PeerCertificates[0].Raw)
 			if strings.ReplaceAll(got, ":", "") != wanted {
-				return fmt.Errorf("the certificate there has the fingerprint %s, not that of --fingerprint", got)
+				return unwelcome("the certificate there has the fingerprint " + got + ", not that of --fingerprint")
 			}
 			return nil
 		},
@@ -68,7 +73,7 @@ func newClient(base, key string, secure *tls.Config) *client {
 	return &client{base: base, key: key, http: http.Client{
 		Timeout: callTime, Transport: transport,
 		CheckRedirect: func(to *http.Request, _ []*http.Request) error {
-			return fmt.Errorf("it wants to be asked at %s://%s instead", to.URL.Scheme, to.URL.Host)
+			return unwelcome("it wants to be asked at " + to.URL.Scheme + "://" + to.URL.Host + " instead")
 		},
 	}}
 }

@@ -151,11 +151,13 @@ func colons(digits string) string {
 type health struct {
 	Status           string
 	SettingsRevision int `json:"settings_revision"`
-	Checks           []struct {
-		Name, Detail string
-		OK           bool
-	}
-	Cluster []struct{ Alive bool }
+	Checks           []check
+	Cluster          []struct{ Alive bool }
+}
+
+type check struct {
+	Name, Detail string
+	OK           bool
 }
 
 func healthOf(t *testing.T, d *node.Client) (h health) {

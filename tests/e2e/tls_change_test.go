@@ -75,7 +75,6 @@ func wantUnusable(t *testing.T, what string, err error, says string) {
 
 // A certificate without a key, and a key without a certificate, are refused by name.
 func TestTLSNeedsBothFiles(t *testing.T) {
-	t.Skip("the rules of tls in settingsdb (branch ciphers) are not merged yet: remove this line then")
 	s := newSecurePlace(t, nil)
 	d := s.dispatcher(t)
 	_, err := d.Change(t.Context(), node.Settings{"tls": files{s.files.cert, ""}.settings()})

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that tests use beside Go: real peers (a VNC
-# server, viewers, a browser, a balancer, another VRRP, the sqlite3 command) and what makes
+# Installs the Debian packages that tests use beside Go: real peers (VNC
+# servers, viewers, a browser, a balancer, another VRRP, the sqlite3 command) and what makes
 # network namespaces and looks into packets.
 # Usage: tests/install.sh [bench]. With bench: those that benchmarks compare
 # with as well; their services are switched off again, benchmarks run their own.
@@ -28,6 +28,7 @@ python3                python3
 chromium               chromium
 haproxy                haproxy
 keepalived             keepalived
+qemu-system-x86_64     qemu-system-x86
 tshark                 tshark
 openssl                openssl
 sslscan                sslscan

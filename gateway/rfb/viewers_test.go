@@ -1,0 +1,153 @@
+package rfb
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"vdi-gateway/gateway/rfb/desktop"
+)
+
+// viewerCase is what a real viewer is offered and says, and what becomes of it.
+type viewerCase struct {
+	name           string
+	terms          Terms
+	user, password string
+	kind           Kind // of the error; "": it is let in
+}
+
+func viewerCases(t *testing.T, ca authority) []viewerCase {
+	cert := serverOf(ca.valid(t, "127.0.0.1"))
+	return []viewerCase{
+		{"None", Terms{Type: None}, "", "", ""},
+		{"VncAuth", Terms{Type: VncAuth, Password: "once1234"}, "", "once1234", ""},
+		{"VncAuth, wrong", Terms{Type: VncAuth, Password: "once1234"}, "", "twice234", AuthFailed},
+		{"X509None", Terms{Type: X509None, Certificate: cert}, "", "", ""},
+		{"X509Vnc", Terms{Type: X509Vnc, Password: "once1234", Certificate: cert}, "", "once1234", ""},
+		{"X509Vnc, wrong", Terms{Type: X509Vnc, Password: "once1234", Certificate: cert}, "", "twice234", AuthFailed},
+		{"X509Plain", Terms{Type: X509Plain, Check: checkLogin, Certificate: cert}, "alice", "a long password", ""},
+		{"X509Plain, wrong", Terms{Type: X509Plain, Check: checkLogin, Certificate: cert}, "alice", "another password", AuthFailed},
+	}
+}
+
+// judge checks what became of the one client of a bridge.
+func (tc viewerCase) judge(t *testing.T, b *bridge) {
+	t.Helper()
+	await(t, "the client was judged", func() bool { in, out := b.seen(); return len(in)+len(out) > 0 })
+	in, out := b.seen()
+	if tc.kind != "" {
+		if len(out) == 0 {
+			t.Fatalf("let in as %+v, want it sent away", in[0])
+		}
+		wantError(t, out[0], Client, tc.kind, "wrong")
+		return
+	}
+	want := Report{Version: V38, Type: tc.terms.Type, User: tc.user}
+	if len(in) == 0 || in[0] != want {
+		t.Fatalf("got %+v and errors %v, want %+v", in, out, want)
+	}
+}
+
+// startXvfb runs a display without a monitor and returns its name.
+func startXvfb(t *testing.T) string {
+	t.Helper()
+	program := need(t, "Xvfb")
+	said, say, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = said.Close(), say.Close() }()
+	run(t, exec.Command(program, "-displayfd", "3", "-screen", "0", "1024x768x24", "-nolisten", "tcp"), say)
+	_ = said.SetReadDeadline(time.Now().Add(patience))
+	number, err := bufio.NewReader(said).ReadString('\n')
+	if err != nil {
+		t.Fatalf("Xvfb does not start: %v", err)
+	}
+	return ":" + number[:len(number)-1]
+}
+
+func TestXtigervncviewer(t *testing.T) {
+	program := need(t, "xtigervncviewer")
+	display := startXvfb(t)
+	ca := newAuthority(t, "the gateway's authority")
+	trusted := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(trusted, []byte(ca.pem), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range viewerCases(t, ca) {
+		t.Run(tc.name, func(t *testing.T) {
+			b := &bridge{terms: tc.terms}
+			startBridge(t, b)
+			host, port, _ := net.SplitHostPort(b.addr)
+			cmd := exec.Command(program, "-display", display, "-X509CA", trusted, "-AlertOnFatalError=0", host+"::"+port)
+			cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "VNC_USERNAME="+tc.user, "VNC_PASSWORD="+tc.password)
+			run(t, cmd)
+			tc.judge(t, b)
+			if tc.kind == "" {
+				await(t, "the viewer was sent pictures", func() bool { return b.desk.Stats().Frames > 1 })
+			}
+		})
+	}
+}
+
+func TestXtigervncviewerDoesNotTrustUs(t *testing.T) {
+	program := need(t, "xtigervncviewer")
+	display := startXvfb(t)
+	ca := newAuthority(t, "an authority nobody knows")
+	b := &bridge{terms: Terms{Type: X509Vnc, Limit: time.Second, Password: "once1234", Certificate: serverOf(ca.valid(t, "127.0.0.1"))}}
+	startBridge(t, b)
+	host, port, _ := net.SplitHostPort(b.addr)
+	// It asks a person, who does not answer here.
+	cmd := exec.Command(program, "-display", display, "-AlertOnFatalError=0", host+"::"+port)
+	cmd.Env = slices.Concat(os.Environ(), []string{"HOME=" + t.TempDir(), "VNC_PASSWORD=once1234"})
+	run(t, cmd)
+	await(t, "the client was judged", func() bool { in, out := b.seen(); return len(in)+len(out) > 0 })
+	in, out := b.seen()
+	if len(in) > 0 {
+		t.Fatalf("let in as %+v, want its user to refuse", in)
+	}
+	wantError(t, out[0], Client, Timeout, "password challenge")
+}
+
+// TestXtigervncviewerMayWatch: all it needs to see the picture passes, with its extensions.
+func TestXtigervncviewerMayWatch(t *testing.T) {
+	program := need(t, "xtigervncviewer")
+	display := startXvfb(t)
+	b := &bridge{terms: Terms{Type: None}, watch: true}
+	startBridge(t, b)
+	host, port, _ := net.SplitHostPort(b.addr)
+	run(t, exec.Command(program, "-display", display, "-AlertOnFatalError=0", host+"::"+port))
+	await(t, "the viewer was sent pictures", func() bool { return b.desk.Stats().Frames > 2 })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	wantHarmless(t, b.heard)
+}
+
+func TestWhoWatchesCannotType(t *testing.T) {
+	b := &bridge{terms: Terms{Type: None}, watch: true}
+	startBridge(t, b)
+	conn, err := net.Dial("tcp", b.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := desktop.NewViewer(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = v.Close() }()
+	if err := errors.Join(v.Key('x'), v.Pointer(100, 100, 1), v.Key('y')); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Update(false); err != nil {
+		t.Fatal(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	wantHarmless(t, b.heard)
+}

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,6 +9,9 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
+
+// Context is what chromedp's own functions take.
+func (b *Browser) Context() context.Context { return b.ctx }
 
 // Do runs actions of chromedp on the page.
 func (b *Browser) Do(t testing.TB, actions ...chromedp.Action[chromedp.Void]) {

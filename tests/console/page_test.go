@@ -1,0 +1,253 @@
+package console
+
+import (
+	"bytes"
+	"encoding/base64"
+	"image"
+	_ "image/png" // what the page gives its picture as
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+
+	"vdi-gateway/gateway/rfb/desktop"
+	"vdi-gateway/tests/browser"
+)
+
+// The sample desktop's size here.
+const width, height = 1024, 640
+
+// sample serves the sample desktop and returns its address.
+func sample(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	d := desktop.New(desktop.Config{Width: width, Height: height, Name: "Sample desktop"})
+	go func() { defer close(done); _ = d.Serve(t.Context(), l) }()
+	t.Cleanup(func() { <-done })
+	return l.Addr().String()
+}
+
+// live opens the page of a gateway and waits for the desktop.
+func live(t *testing.T, b *browser.Browser, g *gateway) {
+	t.Helper()
+	open(t, b, g.page())
+	reaches(t, b, "live")
+}
+
+func open(t *testing.T, b *browser.Browser, url string) {
+	t.Helper()
+	b.Do(t, chromedp.Navigate(url))
+}
+
+// reaches waits until the page is in a state.
+func reaches(t *testing.T, b *browser.Browser, state string) {
+	t.Helper()
+	browser.Eventually(t, "the page is "+state, func() bool { return at(t, b) == state })
+}
+
+func at(t *testing.T, b *browser.Browser) string {
+	t.Helper()
+	return b.Eval(t, "document.body.dataset.at")
+}
+
+// textOf is what an element says, "" while it is hidden.
+func textOf(t *testing.T, b *browser.Browser, id string) string {
+	t.Helper()
+	return b.Eval(t, "document.getElementById('"+id+"').checkVisibility() ? document.getElementById('"+id+"').textContent.trim() : ''")
+}
+
+// speak makes pages see a user who reads these languages.
+func speak(t *testing.T, b *browser.Browser, languages string) {
+	t.Helper()
+	agent := b.Eval(t, "navigator.userAgent")
+	browser.Call(t, b, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: languages})
+}
+
+// press clicks an element, as a mouse does.
+func press(t *testing.T, b *browser.Browser, id string) {
+	t.Helper()
+	b.Do(t, chromedp.Click(chromedp.CSS("#"+id)))
+}
+
+// stroke presses and releases one key, as a keyboard with that letter on it does.
+func stroke(t *testing.T, b *browser.Browser, letter, code string) {
+	t.Helper()
+	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeKeyDown, input.DispatchKeyEventTypeKeyUp} {
+		browser.Call(t, b, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: letter, Code: code})
+	}
+}
+
+// picture is what the page shows of the desktop.
+func picture(t *testing.T, b *browser.Browser) image.Image {
+	t.Helper()
+	url := b.Eval(t, "document.querySelector('#place canvas').toDataURL()")
+	data, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(url, "data:image/png;base64,"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, _, err := image.Decode(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// place is where a point of the desktop is in the window.
+func place(t *testing.T, b *browser.Browser, p point) (x, y float64) {
+	t.Helper()
+	var left, top, scale float64
+	parts := strings.Split(b.Eval(t, "(() => { const c = document.querySelector('#place canvas'), r = c.getBoundingClientRect(); return [r.left, r.top, r.width / c.width]; })()"), ",")
+	for i, into := range []*float64{&left, &top, &scale} {
+		*into = number(t, parts[i])
+	}
+	return left + (float64(p.x)+0.5)*scale, top + (float64(p.y)+0.5)*scale
+}
+
+func abs(n int) int { return max(n, -n) }
+
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestThePageShowsTheDesktop(t *testing.T) {
+	g, b := newGateway(t, sample(t)), browser.New(t)
+	live(t, b, g)
+	got := picture(t, b)
+	conn, err := net.Dial("tcp", g.vm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := desktop.NewViewer(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = v.Close() }()
+	if _, err := v.Update(false); err != nil {
+		t.Fatal(err)
+	}
+	if same := alike(got, v.Image()); same < 0.97 {
+		t.Errorf("got a picture of %v with %.0f%% of the pixels of the desktop, want all but the clock and the planets", got.Bounds(), 100*same)
+	}
+	if got := b.Eval(t, "document.title"); got != "Sample desktop" {
+		t.Errorf("title: got %q", got)
+	}
+	if got := b.Eval(t, "document.activeElement.tagName"); got != "CANVAS" {
+		t.Errorf("focus: got %s, want the desktop", got)
+	}
+	for _, c := range b.Complaints(g.URL) {
+		t.Error(c)
+	}
+}
+
+// alike is the share of pixels of two pictures that are the same.
+func alike(a, b image.Image) float64 {
+	if a.Bounds() != b.Bounds() {
+		return 0
+	}
+	same := 0
+	for y := range b.Bounds().Dy() {
+		for x := range b.Bounds().Dx() {
+			r, g, bl, _ := a.At(x, y).RGBA()
+			r2, g2, b2, _ := b.At(x, y).RGBA()
+			if r>>8 == r2>>8 && g>>8 == g2>>8 && bl>>8 == b2>>8 {
+				same++
+			}
+		}
+	}
+	return float64(same) / float64(b.Bounds().Dx()*b.Bounds().Dy())
+}
+
+func TestKeysAndClicksReachTheDesktop(t *testing.T) {
+	g, b := newGateway(t, sample(t)), browser.New(t)
+	live(t, b, g)
+	b.Do(t, chromedp.KeyEvent("Hi 5!"))
+	stroke(t, b, "ж", "Semicolon")
+	stroke(t, b, "€", "KeyE")
+	want := point{700, 400}
+	x, y := place(t, b, want)
+	b.Do(t, chromedp.MouseClickXY(x, y))
+	browser.Eventually(t, "the click", func() bool { s := g.heard(); return len(s.clicks) > 0 })
+	s := g.heard()
+	if got, want := s.text(), "Hi 5!ж€"; got != want {
+		t.Errorf("typed: got %q, want %q", got, want)
+	}
+	if got := s.clicks[0]; abs(got.x-want.x) > 1 || abs(got.y-want.y) > 1 { // the picture is scaled
+		t.Errorf("clicked: got %v, want %v", got, want)
+	}
+	if down := s.held(); len(down) > 0 {
+		t.Errorf("keys %x are still down", down)
+	}
+	for _, c := range b.Complaints(g.URL) {
+		t.Error(c)
+	}
+}
+
+// A ticket is worth a session: nothing of it is left where somebody might find it.
+func TestTheTicketIsLeftNowhere(t *testing.T) {
+	g, b := newGateway(t, sample(t)), browser.New(t)
+	ticket := g.ticket()
+	open(t, b, g.URL+"/console/?lang=ru&token="+ticket+"&x=1")
+	reaches(t, b, "live")
+	if got, want := b.Eval(t, "location.href"), g.URL+"/console/"; got != want && got != want+"?lang=ru" {
+		t.Errorf("the address: got %s, want %s", got, want)
+	}
+	for _, where := range []string{
+		"document.referrer", "JSON.stringify(history.state)", "JSON.stringify({...localStorage})", "JSON.stringify({...sessionStorage})",
+		"document.cookie", "document.documentElement.outerHTML", "JSON.stringify(performance.getEntriesByType('resource').map(e => e.name))",
+	} {
+		if got := b.Eval(t, where); strings.Contains(got, ticket) {
+			t.Errorf("%s has the ticket: %s", where, got)
+		}
+	}
+	entries, err := chromedp.Run(b.Context(), chromedp.NavigationEntries())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries.Entries {
+		if strings.Contains(e.URL, ticket) {
+			t.Errorf("the history has %s", e.URL)
+		}
+	}
+	with := 0
+	for _, r := range b.Requests() {
+		if strings.Contains(r, ticket) {
+			with++
+		}
+	}
+	if with != 1 {
+		t.Errorf("%d requests had the ticket in their address, want the first alone", with)
+	}
+}
+
+// What a page connects to is not for an address to say: whoever sends a link might
+// choose a desktop of his own.
+func TestOtherParametersAreIgnored(t *testing.T) {
+	stranger := newGateway(t, sample(t))
+	g, b := newGateway(t, sample(t)), browser.New(t)
+	host := strings.TrimPrefix(stranger.URL, "http://")
+	name, port, _ := strings.Cut(host, ":")
+	open(t, b, g.page()+"&host="+name+"&port="+port+"&path=v3/other/&encrypt=1&password=x&autoconnect=true&url=ws://"+host+"&target="+host+
+		"&view_only=1&reconnect=0&logging=debug&repeaterID=1&shared=0&resize=remote#host="+host)
+	reaches(t, b, "live")
+	if n := stranger.attachments(); n != 0 || len(stranger.asked) != 0 {
+		t.Errorf("the stranger was asked for %q", stranger.asked)
+	}
+	stroke(t, b, "a", "KeyA")
+	browser.Eventually(t, "the key", func() bool { s := g.heard(); return s.text() == "a" }) // not view_only
+	for _, c := range b.Complaints(g.URL) {
+		t.Error(c)
+	}
+}

@@ -31,8 +31,9 @@ type Browser struct {
 	requests []string
 }
 
-// New starts Chromium; it ends with the test.
-func New(t testing.TB) *Browser {
+// New starts Chromium, with options of its own if there are any; it ends with the
+// test.
+func New(t testing.TB, more ...chromedp.ExecAllocatorOption) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -41,6 +42,7 @@ func New(t testing.TB) *Browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1200, 900))
+	options = append(options, more...)
 	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	limited, cancelLimit := context.WithTimeout(allocator, lifetime)
 	ctx, cancel := chromedp.NewContext(limited)

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -63,6 +64,22 @@ type connKey struct{}
 
 func newGateway(t *testing.T, vm string) *gateway {
 	t.Helper()
+	g := unstarted(vm)
+	g.Start()
+	t.Cleanup(func() { g.cut(); g.Close() })
+	return g
+}
+
+// newTLSGateway is one with a certificate that nobody knows.
+func newTLSGateway(t *testing.T, vm string) *gateway {
+	t.Helper()
+	g := unstarted(vm)
+	g.StartTLS()
+	t.Cleanup(func() { g.cut(); g.Close() })
+	return g
+}
+
+func unstarted(vm string) *gateway {
 	g := &gateway{
 		vm: vm, answer: session{Desktop: "Sample desktop", User: "alice", Shared: true},
 		tickets: map[string]bool{}, resumes: map[string]bool{}, cookies: map[string]bool{},
@@ -76,8 +93,6 @@ func newGateway(t *testing.T, vm string) *gateway {
 	mux.HandleFunc("GET /livez", func(http.ResponseWriter, *http.Request) {})
 	g.Server = httptest.NewUnstartedServer(g.noting(mux))
 	g.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
-	g.Start()
-	t.Cleanup(func() { g.cut(); g.Close() })
 	return g
 }
 
@@ -150,7 +165,7 @@ func (g *gateway) grant(w http.ResponseWriter, r *http.Request, known map[string
 	fresh, there := known[of(body)]
 	no := g.next(r.URL.Path)
 	switch {
-	case err != nil || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Origin") != g.URL:
+	case err != nil || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Origin") != originOf(r):
 		no = refusal{http.StatusBadRequest, "BAD_JSON"}
 	case no.status != 0:
 	case !there:
@@ -173,6 +188,13 @@ func (g *gateway) grant(w http.ResponseWriter, r *http.Request, known map[string
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
+func originOf(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
 // connect carries a desktop to whoever has a fresh cookie.
 func (g *gateway) connect(w http.ResponseWriter, r *http.Request) {
 	cookie, err := r.Cookie("vdi_console")
@@ -192,5 +214,9 @@ func (g *gateway) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ws.SetReadLimit(16 << 20)
-	g.carry(&carrier{ws: ws, tcp: r.Context().Value(connKey{}).(*net.TCPConn)})
+	conn := r.Context().Value(connKey{}).(net.Conn)
+	if secured, is := conn.(*tls.Conn); is {
+		conn = secured.NetConn()
+	}
+	g.carry(&carrier{ws: ws, tcp: conn.(*net.TCPConn)})
 }

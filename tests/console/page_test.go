@@ -6,6 +6,7 @@ import (
 	"image"
 	_ "image/png" // what the page gives its picture as
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -249,5 +250,43 @@ func TestOtherParametersAreIgnored(t *testing.T) {
 	browser.Eventually(t, "the key", func() bool { s := g.heard(); return s.text() == "a" }) // not view_only
 	for _, c := range b.Complaints(g.URL) {
 		t.Error(c)
+	}
+}
+
+// Without TLS a browser gives a page less. What is left is enough for a desktop.
+func TestWithoutTLS(t *testing.T) {
+	g := newGateway(t, sample(t))
+	b := browser.New(t, chromedp.Flag("host-resolver-rules", "MAP gateway.test 127.0.0.1"))
+	base := strings.Replace(g.URL, "127.0.0.1", "gateway.test", 1)
+	open(t, b, base+"/console/?token="+g.ticket())
+	reaches(t, b, "live")
+	if got := b.Eval(t, "isSecureContext + ' ' + typeof navigator.clipboard"); got != "false undefined" {
+		t.Fatalf("got %s, want a page without TLS", got)
+	}
+	stroke(t, b, "a", "KeyA")
+	browser.Eventually(t, "the key", func() bool { s := g.heard(); return s.text() == "a" })
+	press(t, b, "do-clipboard")
+	browser.Eventually(t, "the dialog", func() bool { return focus(t, b) == "clip-text" })
+	b.Do(t, chromedp.KeyEvent("text"))
+	press(t, b, "clip-send")
+	browser.Eventually(t, "the desktop has it", func() bool { s := g.heard(); return slices.Contains(s.cuts, "text") })
+	press(t, b, "clip-copy")
+	if got := textOf(t, b, "clip-told"); got != "The browser did not allow it: select the text and press Ctrl+C" {
+		t.Errorf("the dialog says %q", got)
+	}
+	for _, c := range b.Complaints(base) {
+		// What a browser and noVNC say of every page without TLS.
+		if !strings.Contains(c, "Cross-Origin-Opener-Policy") && !strings.Contains(c, "noVNC requires a secure context") {
+			t.Error(c)
+		}
+	}
+}
+
+func TestWithTLS(t *testing.T) {
+	g, b := newTLSGateway(t, sample(t)), browser.New(t, chromedp.IgnoreCertErrors)
+	live(t, b, g)
+	cutAndBack(t, b, g)
+	if got := slices.DeleteFunc(b.Requests(), func(r string) bool { return !strings.HasPrefix(r, "ws") }); len(got) != 2 || !strings.HasPrefix(got[0], "wss://127.0.0.1:") {
+		t.Errorf("got %q, want both WebSockets over TLS", got)
 	}
 }

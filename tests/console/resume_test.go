@@ -87,6 +87,7 @@ func TestTheNetworkComesBack(t *testing.T) {
 // A connection whose other side is silent for ever looks alive to a browser. It has
 // to prove that it lives when the network was away.
 func TestASilentConnectionIsGivenUp(t *testing.T) {
+	t.Parallel() // it waits
 	g, b := newGateway(t, sample(t)), browser.New(t)
 	live(t, b, g)
 	before := g.attachments()
@@ -97,6 +98,7 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 }
 
 func TestALivingConnectionIsKept(t *testing.T) {
+	t.Parallel() // it waits
 	g, b := newGateway(t, sample(t)), browser.New(t)
 	live(t, b, g)
 	before := g.attachments()

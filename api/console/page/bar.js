@@ -21,7 +21,7 @@ export class Bar {
     on("do-full", () => void fullScreen());
     on("do-size", () => this.#panel("size"));
     on("do-keys", () => this.#panel("keys"));
-    on("do-clipboard", () => void clipboard.open());
+    on("do-clipboard", () => { this.#open(false); void clipboard.open(); });
     on("do-type", () => { this.#open(false); this.#typing.open(); });
     on("do-cad", () => { this.#tunnel?.rfb.sendCtrlAltDel(); this.#back(); });
     on("do-leave", leave);
@@ -36,7 +36,6 @@ export class Bar {
   // serve takes a new connection, rest leaves it.
   serve(tunnel, session) {
     this.#tunnel = tunnel;
-    $("name").textContent = session.desktop;
     $("view-only").hidden = !session.viewOnly;
     for (const e of document.querySelectorAll("#tools .acts")) e.hidden = session.viewOnly;
     $("do-type").hidden = session.viewOnly || !matchMedia(CAN_TYPE).matches;
@@ -54,17 +53,15 @@ export class Bar {
     this.#typing.rest();
     this.#tunnel = null;
     this.#open(false);
-    $("bar").inert = true;
+    $("bar").hidden = true;
   }
 
   show() {
-    $("bar").hidden = $("bar").inert = false;
+    $("bar").hidden = false;
     this.#size.seen();
     this.#open(true);
     this.#hideSoon(FIRST);
   }
-
-  hide() { $("bar").hidden = true; }
 
   focused() { return $("bar").contains(document.activeElement); }
 
@@ -113,7 +110,7 @@ export class Bar {
     const chord = new Chord();
     for (const type of ["keydown", "keyup"]) {
       addEventListener(type, e => {
-        if (!chord.key(type, e.code) || !this.#tunnel || $("bar").inert) return;
+        if (!chord.key(type, e.code) || !this.#tunnel || $("bar").hidden) return;
         this.#open(true, true);
         $("tools").querySelector("button:not([hidden])").focus();
       }, true);

@@ -1,7 +1,7 @@
 // The console page: takes the ticket out of the address, leads the state through
 // what happens, and does what its changes ask for.
-import { $, language, note, t, translate } from "./page.js";
-import { initial, step } from "./state.js";
+import { $, language, note, t, translate, unnoted } from "./page.js";
+import { called, initial, step } from "./state.js";
 import { begin, resume } from "./session.js";
 import { Tunnel } from "./tunnel.js";
 import { render } from "./view.js";
@@ -63,7 +63,6 @@ const enter = {
   ended: before => {
     if (state.why === "denied") credentials = {};
     drop(before);
-    bar.hide();
     $("clip").close();
   },
 };
@@ -88,12 +87,6 @@ async function check() {
 function connect() {
   const mine = ++attempt;
   tunnel = new Tunnel(library, $("place"), state.session, credentials, event => { if (mine === attempt) happen(event); });
-  tunnel.rfb.addEventListener("desktopname", e => {
-    if (!state.session.desktop) document.title = e.detail.name || t("title");
-  });
-  tunnel.canvas.setAttribute("role", "application");
-  tunnel.canvas.setAttribute("aria-label", t("screen", state.session.desktop));
-  tunnel.canvas.tabIndex = 0;
   clipboard.serve(tunnel);
   bar.serve(tunnel, state.session);
 }
@@ -102,7 +95,10 @@ function connect() {
 function seen(before) {
   $("frozen").replaceChildren();
   quality.start();
-  bar.show(state.session);
+  tunnel.canvas.setAttribute("role", "application");
+  tunnel.canvas.setAttribute("aria-label", t("screen", called(state)));
+  tunnel.canvas.tabIndex = 0;
+  bar.show();
   if (before.since) note(t("back"));
   else if (!state.session.viewOnly && matchMedia("(pointer: fine)").matches) note(t("leave_hint"));
   if (!document.querySelector("dialog[open]") && !bar.focused()) tunnel.rfb.focus({ preventScroll: true });
@@ -111,6 +107,7 @@ function seen(before) {
 // drop ends the connection. Its last picture stays where it was seen.
 function drop(before) {
   attempt++;
+  unnoted();
   quality.stop();
   bar.rest();
   clipboard.rest();
@@ -139,6 +136,8 @@ function start() {
   $("cancel").addEventListener("click", () => happen({ type: "leave" }));
   addEventListener("online", () => { happen({ type: "online" }); tunnel?.prove(); quality.look(); });
   addEventListener("offline", () => quality.away());
+  // A page in the background waits longer than it meant to, and gives up too soon.
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) happen({ type: "online" }); });
   // A page that is left by accident cannot be come back to: the link is spent.
   addEventListener("beforeunload", e => { if (state.at === "live") e.preventDefault(); });
   happen({ type: "begin", ticket: secret !== "" });

@@ -37,6 +37,12 @@ export function note(words) {
   noted = setTimeout(() => e.classList.remove("shown"), NOTED);
 }
 
+// unnoted takes the line away: what it says is over.
+export function unnoted() {
+  clearTimeout(noted);
+  $("note").classList.remove("shown");
+}
+
 // kept is a choice that the browser keeps, if it keeps anything.
 export const kept = {
   get(key) {

@@ -1,6 +1,9 @@
 // What the page asks of the gateway over HTTP: to begin a session with a ticket,
 // and to resume one. Each answer is an event of state.js; with a session comes
-// the token that resumes it, and a cookie that opens one WebSocket.
+// the token that resumes it, and a cookie that opens one WebSocket. The requests
+// are of the mode "cors", though they stay here: of another mode they would have no
+// origin that the gateway could look at (Fetch, "append a request Origin header"),
+// since the page has no referrer.
 
 const FIRST = 15_000, AGAIN = 5_000; // ms to wait for an answer
 const LONGEST = 10_000; // ms; Retry-After beyond it is not waited for
@@ -12,7 +15,7 @@ async function ask(path, body, limit) {
   try {
     const answer = await fetch(path, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
-      mode: "same-origin", credentials: "same-origin", redirect: "error", cache: "no-store",
+      credentials: "same-origin", redirect: "error", cache: "no-store",
       signal: AbortSignal.timeout(limit),
     });
     return answer.ok ? granted(await answer.json()) : await refused(answer);

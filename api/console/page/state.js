@@ -30,8 +30,13 @@ export const initial = Object.freeze({
   why: "", // of being lost or ended: a key of strings.js
   said: "", // what the other side said of it, in its own words
   retry: false, // ended, and trying again can help
+  name: "", // what the desktop calls itself
   session: Object.freeze({ desktop: "", user: "", viewOnly: false, shared: false }),
 });
+
+// called is what the user knows the desktop by: the gateway's word for it, else its
+// own, else nothing.
+export const called = s => s.session.desktop || s.name;
 
 export function step(state, event) {
   const move = Object.hasOwn(moves, event.type) ? moves[event.type] : null;
@@ -49,6 +54,7 @@ const moves = {
   unreachable: (s, e) => s.at !== "checking" ? s : s.since ? lose(s, e, "no_gateway") : end(s, "no_gateway", true),
   unloaded: s => s.at === "checking" ? end(s, "unloaded") : s,
   opened: s => s.at === "opening" ? { ...s, at: "waiting" } : s,
+  named: (s, e) => underWay(s) ? { ...s, name: e.name } : s,
   ask: (s, e) => s.at === "waiting" ? { ...s, asks: e.types } : s,
   answered: s => ({ ...s, asks: [] }),
   connected: s => s.at === "opening" || s.at === "waiting" ? { ...s, at: "drawing", asks: [] } : s,

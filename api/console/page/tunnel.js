@@ -35,6 +35,7 @@ export class Tunnel {
   #listen() {
     const on = (name, to) => this.rfb.addEventListener(name, to);
     on("connect", () => { this.#report({ type: "connected" }); this.#look(); });
+    on("desktopname", e => this.#report({ type: "named", name: e.detail.name }));
     on("credentialsrequired", e => this.#report({ type: "ask", types: e.detail.types }));
     on("securityfailure", e => this.#report({ type: "denied", said: e.detail.reason ?? "" }));
     on("serververification", () => this.#report({ type: "untrusted" }));

@@ -1,6 +1,7 @@
 // What is shown while the desktop is not: the steps to it, why it is lost, why it
 // ended. Drawn from the state alone.
 import { $, say, t } from "./page.js";
+import { called } from "./state.js";
 
 const STEPS = ["checking", "opening", "waiting", "drawing"];
 
@@ -9,7 +10,8 @@ export function render(state) {
   document.body.dataset.at = state.at;
   document.body.dataset.kind = kind;
   document.body.dataset.why = state.why;
-  document.title = state.session.desktop || t("title");
+  document.title = called(state) || t("title");
+  say($("name"), called(state));
   $("stuck").hidden = true;
   say($("headline"), words[0]);
   say($("more"), words[1]);
@@ -30,7 +32,7 @@ function wordsOf(kind, s) {
   switch (kind) {
     case "lost": return [t("lost"), t("lost_more")];
     case "ended": return [t(s.why), t(s.why + "_more")];
-    case "way": return [t("connecting", s.session.desktop || t("your_desktop")), t(s.since ? "still" : "connecting_more")];
+    case "way": return [t("connecting", called(s) || t("your_desktop")), t(s.since ? "still" : "connecting_more")];
     default: return ["", ""];
   }
 }

@@ -2,7 +2,7 @@ import { same } from "./same.js";
 
 // A case is a story: events, and after some of them what the state then has.
 export default async load => {
-  const { initial, step, PATIENCE } = await load("state.js");
+  const { called, initial, step, PATIENCE } = await load("state.js");
   const session = { desktop: "d", user: "u", viewOnly: false, shared: true };
 
   const tell = story => () => {
@@ -26,6 +26,9 @@ export default async load => {
     "the straight way": [
       ["begin", { ticket: true }, { at: "checking", spent: false }], ["granted", { session }, { at: "opening", spent: true, session }],
       ["opened", {}, { at: "waiting" }], ["connected", {}, { at: "drawing" }], ["painted", { now: 7 }, { at: "live", been: true, liveAt: 7 }],
+    ],
+    "the gateway has no word for the desktop": [
+      ["begin", { ticket: true }], ["granted", { session: { ...session, desktop: "" } }], ["named", { name: "its own" }, { name: "its own" }],
     ],
     "no ticket": [["begin", { ticket: false }, { at: "ended", why: "no_ticket", retry: false }], ["reconnect", {}, { at: "ended" }]],
     "what was not asked for is not heard": [
@@ -109,5 +112,10 @@ export default async load => {
     [1011, "keepalive_timeout", { at: "lost" }], [1001, "shutdown", { at: "lost" }], [1005, "", { at: "lost" }], [1006, "", { at: "lost" }], [1012, "", { at: "lost" }],
   ]) stories[`closed with ${code} ${reason}`] = [...live, ["closed", { code, reason }, want]];
 
-  return Object.fromEntries(Object.entries(stories).map(([name, story]) => [name, tell(story)]));
+  const cases = Object.fromEntries(Object.entries(stories).map(([name, story]) => [name, tell(story)]));
+  cases["what the desktop is called"] = () => {
+    const names = (desktop, name) => called({ ...initial, name, session: { ...session, desktop } });
+    same([names("given", "own"), names("", "own"), names("", "")], ["given", "own", ""]);
+  };
+  return cases;
 };

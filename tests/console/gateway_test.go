@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -125,6 +126,13 @@ func (g *gateway) next(path string) refusal {
 		g.refusals[path] = list[1:]
 	}
 	return list[0]
+}
+
+// paths are what the page has asked for.
+func (g *gateway) paths() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.asked)
 }
 
 // lack answers nobody who asks for files whose names end so.

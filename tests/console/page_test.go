@@ -243,8 +243,8 @@ func TestOtherParametersAreIgnored(t *testing.T) {
 	open(t, b, g.page()+"&host="+name+"&port="+port+"&path=v3/other/&encrypt=1&password=x&autoconnect=true&url=ws://"+host+"&target="+host+
 		"&view_only=1&reconnect=0&logging=debug&repeaterID=1&shared=0&resize=remote#host="+host)
 	reaches(t, b, "live")
-	if n := stranger.attachments(); n != 0 || len(stranger.asked) != 0 {
-		t.Errorf("the stranger was asked for %q", stranger.asked)
+	if n := stranger.attachments(); n != 0 || len(stranger.paths()) != 0 {
+		t.Errorf("the stranger was asked for %q", stranger.paths())
 	}
 	stroke(t, b, "a", "KeyA")
 	browser.Eventually(t, "the key", func() bool { s := g.heard(); return s.text() == "a" }) // not view_only

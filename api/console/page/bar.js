@@ -13,7 +13,7 @@ export class Bar {
   #timer = 0;
   #typing = new Typing();
   #size = new Size();
-  #held = new Map(); // buttons of keys that are held down, and how to let go
+  #held = new Set(); // buttons of keys that are held down
 
   constructor({ clipboard, leave }) {
     const on = (id, act) => $(id).addEventListener("click", act);
@@ -47,8 +47,9 @@ export class Bar {
   }
 
   rest() {
-    for (const button of this.#held.keys()) button.setAttribute("aria-pressed", "false");
+    for (const button of this.#held) button.setAttribute("aria-pressed", "false");
     this.#held.clear();
+    $("handle").classList.remove("held");
     this.#size.rest();
     this.#typing.rest();
     this.#tunnel = null;
@@ -150,9 +151,9 @@ export class Bar {
   }
 
   #hold(button, sym, code) {
-    const down = !this.#held.has(button), rfb = this.#tunnel?.rfb;
-    rfb?.sendKey(sym, code, down);
-    if (down) this.#held.set(button, sym);
+    const down = !this.#held.has(button);
+    this.#tunnel?.rfb.sendKey(sym, code, down);
+    if (down) this.#held.add(button);
     else this.#held.delete(button);
     button.setAttribute("aria-pressed", String(down));
     $("handle").classList.toggle("held", this.#held.size > 0);

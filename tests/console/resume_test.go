@@ -152,6 +152,9 @@ func TestEnds(t *testing.T) {
 			if g.attachments() != before {
 				t.Error("the page attached again by itself")
 			}
+			if got := b.Eval(t, "document.querySelectorAll('canvas').length"); got != "0" {
+				t.Error("the last picture is left to who comes by")
+			}
 			if tt.button != "" {
 				press(t, b, "again")
 				reaches(t, b, "live")

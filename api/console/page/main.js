@@ -63,7 +63,7 @@ const enter = {
   ended: before => {
     if (state.why === "denied") credentials = {};
     drop(before);
-    $("clip").close();
+    forget();
   },
 };
 
@@ -115,6 +115,13 @@ function drop(before) {
   if (before.at === "live") freeze(tunnel.canvas);
   tunnel.drop();
   tunnel = null;
+}
+
+// forget leaves nothing of a session that has ended to who comes by.
+function forget() {
+  $("frozen").replaceChildren();
+  $("clip").close();
+  $("clip-text").value = "";
 }
 
 function freeze(canvas) {

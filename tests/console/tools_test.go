@@ -203,3 +203,38 @@ func TestTheQualityIsShown(t *testing.T) {
 	offline(t, b, false)
 	browser.Eventually(t, "an answer", func() bool { return b.Eval(t, "document.getElementById('quality').dataset.level") == "good" })
 }
+
+// On a screen one touches, a picture that is larger is moved by a finger.
+func TestThePictureIsMoved(t *testing.T) {
+	g, b := newGateway(t, sample(t)), browser.New(t)
+	b.Do(t, chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile, chromedp.EmulateTouch))
+	live(t, b, g)
+	if got := textOf(t, b, "do-move"); got != "" {
+		t.Error("a picture that fits can be moved")
+	}
+	b.Eval(t, "document.querySelector('input[value=one]').click()")
+	browser.Eventually(t, "a part of the desktop", func() bool { return picture(t, b).Bounds().Dx() == 360 })
+	before := picture(t, b)
+	b.Eval(t, "document.getElementById('do-move').click()")
+	touch := func(kind input.DispatchTouchEventType, x float64) {
+		points := []*input.TouchPoint{}
+		if kind != input.DispatchTouchEventTypeTouchEnd {
+			points = append(points, &input.TouchPoint{X: x, Y: 400})
+		}
+		browser.Call(t, b, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: kind, TouchPoints: points})
+	}
+	touch(input.DispatchTouchEventTypeTouchStart, 300)
+	for x := 290.0; x >= 60; x -= 10 {
+		touch(input.DispatchTouchEventTypeTouchMove, x)
+	}
+	touch(input.DispatchTouchEventTypeTouchEnd, 0)
+	browser.Eventually(t, "another part of it", func() bool { return alike(before, picture(t, b)) < 0.95 })
+	if s := g.heard(); len(s.clicks) > 0 {
+		t.Errorf("the desktop was clicked at %v", s.clicks)
+	}
+	b.Eval(t, "document.querySelector('input[value=fit]').click()")
+	browser.Eventually(t, "all of it", func() bool { return picture(t, b).Bounds().Dx() == width })
+	x, y := place(t, b, point{500, 300})
+	b.Do(t, chromedp.TapXY(x, y))
+	browser.Eventually(t, "a tap is a click", func() bool { s := g.heard(); return len(s.clicks) > 0 })
+}

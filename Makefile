@@ -21,7 +21,7 @@ TOOLS := tests/tools/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover e2e generate clean
+.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover e2e generate novnc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ e2e: need ## the full matrices with real peers (root; longer than `make test`)
 generate: need ## make the Swagger file and THIRD-PARTY-NOTICES anew
 	@$(SWAG)
 	@$(GO) run ./tests/notices
+
+novnc: ## make api/console/novnc anew from npm (ARGS=check: compare only)
+	@api/console/novnc.sh $(ARGS)
 
 clean: ## remove what the targets above built
 	@rm -rf $(BINARY) $(TOOLS)

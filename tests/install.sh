@@ -24,6 +24,7 @@ curl                   curl
 Xvfb                   xvfb
 xwininfo               x11-utils
 xsetroot               x11-xserver-utils
+xclip                  xclip
 python3                python3
 chromium               chromium
 haproxy                haproxy

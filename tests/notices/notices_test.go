@@ -17,7 +17,7 @@ func TestUpToDate(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(root, "main.go")); err != nil {
 		t.Skip("there is no main.go yet, so nothing is linked")
 	}
-	works, err := linked(t.Context(), root)
+	works, err := all(t.Context(), root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +58,26 @@ func TestLicenceName(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestVendored(t *testing.T) {
+	works, err := vendored(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct{ name, licence, words string }{
+		{"noVNC", "MPL-2.0", "Mozilla Public License Version 2.0"},
+		{"pako", "MIT", "Vitaly Puzrin"},
+		{"DES", "BSD-2-Clause and similar", "Copyright (C) 1996 by Jef Poskanzer"},
+	} {
+		got := works[i]
+		if !strings.HasPrefix(got.name, want.name) || got.licence != want.licence || !strings.Contains(strings.Join(got.texts, "\n"), want.words) {
+			t.Errorf("got %q under %q, want %s under %s with %q in its text", got.name, got.licence, want.name, want.licence, want.words)
+		}
+	}
+	if _, err := lockedVersion(filepath.Join(root, novnc, "package-lock.json"), "node_modules/else"); err == nil {
+		t.Error("got a version of a package that is not in the lock file")
 	}
 }
 

@@ -11,7 +11,7 @@ const head = `Third-party notices
 
 vdi-gateway is licensed under the Apache License 2.0 (see LICENSE). The program
 contains the works below, each under its own licence. This file is made by
-"make generate" from what is linked in.
+"make generate" from what is linked in and embedded.
 
 `
 

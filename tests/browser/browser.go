@@ -1,0 +1,102 @@
+package browser
+
+import (
+	"context"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	// lifetime bounds what one test does with a browser.
+	lifetime = 3 * time.Minute
+	// patience is what Eventually waits at most.
+	patience = 10 * time.Second
+)
+
+// Browser is a real one with a page open, and what it complained about.
+type Browser struct {
+	ctx context.Context
+
+	mu       sync.Mutex
+	errors   []string
+	requests []string
+}
+
+// New starts Chromium, with options of its own if there are any; it ends with the
+// test.
+func New(t testing.TB, more ...chromedp.ExecAllocatorOption) *Browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("chromium is not installed: tests/install.sh")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1200, 900))
+	options = append(options, more...)
+	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	limited, cancelLimit := context.WithTimeout(allocator, lifetime)
+	ctx, cancel := chromedp.NewContext(limited)
+	b := &Browser{ctx: ctx}
+	t.Cleanup(func() { b.close(t); cancel(); cancelLimit(); cancelAllocator() })
+	if err := chromedp.Listen(ctx, b.note); err != nil {
+		t.Fatalf("chromium does not start: %v", err)
+	}
+	Call(t, b, network.Enable, network.EnableParams{})
+	Call(t, b, log.Enable, cdp.Empty{})
+	Call(t, b, runtime.Enable, cdp.Empty{})
+	return b
+}
+
+// close ends chromium and looks that it is gone.
+func (b *Browser) close(t testing.TB) {
+	c := chromedp.FromContext(b.ctx)
+	if c.Browser == nil {
+		return
+	}
+	process := c.Browser.Process()
+	if err := chromedp.Cancel(b.ctx); err != nil {
+		t.Logf("chromium is asked to end: %v", err)
+	}
+	Eventually(t, "chromium ends", func() bool { return syscall.Kill(process.Pid, 0) != nil })
+}
+
+// Call runs one command of the DevTools protocol.
+func Call[P, R any](t testing.TB, b *Browser, command cdp.Command[P, R], params P) R {
+	t.Helper()
+	result, err := chromedp.Call(b.ctx, command, params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// CallBrowser runs one command that is for the browser, not for its page.
+func CallBrowser[P, R any](t testing.TB, b *Browser, command cdp.Command[P, R], params P) R {
+	t.Helper()
+	result, err := chromedp.CallBrowser(b.ctx, command, params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// Eventually polls until ok, for ten seconds.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("%s: not after ten seconds", what)
+}

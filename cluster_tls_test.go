@@ -63,7 +63,7 @@ func TestAClusterChangesToTLSAndBack(t *testing.T) {
 func (g *group) keepOpening(t *testing.T, vm *net.TCPAddr) (stop func()) {
 	t.Helper()
 	done := make(chan struct{})
-	var opened, failed int
+	var opened, failed, late int
 	var loop sync.WaitGroup
 	loop.Go(func() {
 		for i := 0; ; i++ {
@@ -77,6 +77,8 @@ func (g *group) keepOpening(t *testing.T, vm *net.TCPAddr) (stop func()) {
 			r, err := g.nodes[i%3].try(call{path: "/v3/open_connection/", body: body, key: testCLIKey, from: from})
 			switch {
 			case err != nil && strings.Contains(err.Error(), "refused"):
+			case err != nil && strings.Contains(err.Error(), "remote error: tls"):
+				late++ // sent to https by a node that has no TLS any more when the client comes
 			case err != nil || r.status != 201 && r.status != 200:
 				failed++
 				t.Logf("open at %s: status %d, %v", g.nodes[i%3].addr, r.status, err)
@@ -88,8 +90,8 @@ func (g *group) keepOpening(t *testing.T, vm *net.TCPAddr) (stop func()) {
 	return func() {
 		close(done)
 		loop.Wait()
-		if failed > 0 || opened == 0 {
-			t.Errorf("got %d tunnels and %d failures, want none of these", opened, failed)
+		if failed > 0 || late > 2 || opened == 0 {
+			t.Errorf("got %d tunnels, %d failures and %d that came too late by TLS, want none of these, and 2 at most", opened, failed, late)
 		}
 	}
 }

@@ -5,7 +5,6 @@ package e2e
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -172,6 +171,6 @@ func (p *place) serveOthers(t *testing.T, trust *tls.Config) (served func(*testi
 		t.Helper()
 		close(stop)
 		others.Wait()
-		t.Log(fmt.Sprintf("%d requests of others were answered meanwhile, the slowest after %s", answers.Load(), time.Duration(slowest.Load()).Round(time.Millisecond)))
+		t.Logf("%d requests of others were answered meanwhile, the slowest after %s", answers.Load(), time.Duration(slowest.Load()).Round(time.Millisecond))
 	}
 }

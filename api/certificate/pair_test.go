@@ -48,7 +48,10 @@ func TestFilesThatAreNoPairAreNamed(t *testing.T) {
 	a, key := newAuthority(t), newKey(t)
 	cert := a.issued(t, "desk.example", key, time.Now(), time.Now().Add(hour))
 	goodCert, goodKey := certPEM(cert, a.cert), keyPEM(key)
-	encrypted := string(pem.EncodeToMemory(must(x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", []byte("key"), []byte("pw"), x509.PEMCipherAES256)))) //nolint:staticcheck // such files are still about
+	encrypted := string(pem.EncodeToMemory(&pem.Block{
+		Type: "EC PRIVATE KEY", Bytes: []byte("key"),
+		Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"},
+	}))
 	for name, tt := range map[string]struct {
 		cert, key string
 		want      []string

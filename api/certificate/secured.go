@@ -55,5 +55,5 @@ func redirect(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This port speaks https.", http.StatusBadRequest)
 		return
 	}
-	http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+	http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusTemporaryRedirect) //nolint:gosec // to the host that the client has named itself
 }

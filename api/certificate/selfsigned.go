@@ -137,7 +137,7 @@ func put(path, kind string, der []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // gone when all went well
+	defer func() { _ = os.Remove(f.Name()) }() // gone when all went well
 	err = pem.Encode(f, &pem.Block{Type: kind, Bytes: der})
 	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {

@@ -37,7 +37,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 			return nil
 		case <-watcher.Events:
 			settled.Reset(settleTime)
-		case <-watcher.Errors: // lost events: look
+		case err := <-watcher.Errors: // events may be lost: look
+			k.log.WithError(err).Debug("watching certificate files")
 			settled.Reset(settleTime)
 		case <-k.changed:
 			k.follow(watcher)

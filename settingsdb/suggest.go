@@ -1,8 +1,9 @@
 package settingsdb
 
 import (
-	"slices"
 	"strings"
+
+	"vdi-gateway/settingsdb/spelling"
 )
 
 // maxGuesses bounds the work that a document full of unknown keys can cause.
@@ -23,31 +24,10 @@ func (d *decoder) unknown(path, key string, fields map[string][]int) {
 func closest(key string, fields map[string][]int) string {
 	best, least := "", min(3, 1+len(key)/2)
 	for known := range fields {
-		distance := edits(strings.ToLower(key), known)
+		distance := spelling.Distance(strings.ToLower(key), known)
 		if distance < least || (distance == least && best != "" && known < best) {
 			best, least = known, distance
 		}
 	}
 	return best
-}
-
-// edits is the Levenshtein distance of two texts, by bytes.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = slices.Min([]int{cost, row[j] + 1, diagonal + 1})
-		}
-	}
-	return row[len(b)]
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"vdi-gateway/settingsdb/spelling"
 )
 
 const (
@@ -86,7 +88,7 @@ func nearest[V any](entry string, names map[string]V) (string, int) {
 	entry = strings.ToUpper(entry)
 	best, least := "", len(entry)+1
 	for name := range names {
-		distance := edits(entry, name)
+		distance := spelling.Distance(entry, name)
 		if strings.HasPrefix(name, entry+"-") {
 			distance = 1 // cut short
 		}
@@ -95,27 +97,6 @@ func nearest[V any](entry string, names map[string]V) (string, int) {
 		}
 	}
 	return best, least
-}
-
-// edits is the Levenshtein distance of two texts, by bytes.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // maxShown is how many bytes of a foreign text are repeated in a message.

@@ -88,9 +88,21 @@ func (c *settingsSetCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := settingsdb.Open(c.DB)
+	return revise(ctx, c.DB, "settings set", func(was settingsdb.Settings) (settingsdb.Settings, error) {
+		next, problems := settingsdb.Revise(was, document)
+		return next, problems.Err()
+	})
+}
+
+// reviser makes settings of those that there are.
+type reviser func(was settingsdb.Settings) (settingsdb.Settings, error)
+
+// revise changes the settings of a database that no node runs on. A missing one is
+// made, of the settings of a fresh node.
+func revise(ctx context.Context, path, author string, next reviser) error {
+	store, err := settingsdb.Open(path)
 	if errors.Is(err, settingsdb.ErrNotExist) {
-		return createFrom(c.DB, document)
+		return createFrom(path, author, next)
 	}
 	if err != nil {
 		return err
@@ -103,11 +115,11 @@ func (c *settingsSetCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next, problems := settingsdb.Revise(was.Settings, document)
-	if len(problems) > 0 {
-		return problems
+	revised, err := next(was.Settings)
+	if err != nil {
+		return err
 	}
-	return put(ctx, store, next, "settings set")
+	return put(ctx, store, revised, author)
 }
 
 // put makes next the settings of a database no node runs on, and says what
@@ -132,19 +144,15 @@ func put(ctx context.Context, store *settingsdb.Store, next settingsdb.Settings,
 	return nil
 }
 
-func createFrom(path string, document []byte) error {
+func createFrom(path, author string, next reviser) error {
 	fresh, err := freshSettings(netip.Addr{})
 	if err != nil {
 		return err
 	}
-	first, problems := settingsdb.Revise(fresh, document)
-	if len(problems) > 0 {
-		return problems
+	first, err := next(fresh)
+	if err != nil {
+		return err
 	}
-	return create(path, first, "settings set")
-}
-
-func create(path string, first settingsdb.Settings, author string) error {
 	store, err := settingsdb.Create(path, first, author)
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"text/tabwriter"
 
@@ -37,45 +36,8 @@ func (c *settingsImportCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := settingsdb.Open(c.DB)
-	if errors.Is(err, settingsdb.ErrNotExist) {
-		return c.create(next)
-	}
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	if err := store.Lock(); err != nil {
-		return err
-	}
-	was, err := store.Current(ctx)
-	if err != nil {
-		return err
-	}
-	imported, err := next(was.Settings)
-	if err != nil {
-		return err
-	}
-	return put(ctx, store, imported, importAuthor)
+	return revise(ctx, c.DB, "settings import", next)
 }
-
-// importAuthor is who imports, for the history.
-const importAuthor = "settings import"
-
-func (c *settingsImportCommand) create(next reviser) error {
-	fresh, err := freshSettings(netip.Addr{})
-	if err != nil {
-		return err
-	}
-	imported, err := next(fresh)
-	if err != nil {
-		return err
-	}
-	return create(c.DB, imported, importAuthor)
-}
-
-// reviser makes settings of those that there are.
-type reviser func(was settingsdb.Settings) (settingsdb.Settings, error)
 
 // source reads the file. An original replaces everything: keys of ours get their
 // defaults, and targets.require_ticket is false, since the original knows no tickets.

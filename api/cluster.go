@@ -27,23 +27,6 @@ type Cluster interface {
 	Forward(node netip.Addr) netip.AddrPort
 }
 
-// mayBePlain tells whether a request is one of another node's that is still, or
-// already, without TLS: a cluster does not change at one instant.
-func (s *Server) mayBePlain(r *http.Request) bool {
-	conn := connOf(r)
-	if conn == nil || s.deps.Cluster == nil {
-		return false
-	}
-	peer := peerOf(conn.tcp)
-	if peer == s.state.Load().Node || !s.deps.Cluster.Knows(peer) {
-		return false
-	}
-	if conn.proxied() {
-		return r.Header.Get(hopHeader) != ""
-	}
-	return r.URL.Path == "/readyz" || strings.HasPrefix(r.URL.Path, "/internal/")
-}
-
 // Incomplete is the error of Cluster methods whose answer lacks that of some
 // nodes and is right otherwise.
 type Incomplete struct{ Nodes []netip.Addr }
@@ -89,6 +72,23 @@ func (s *Server) ender(scope string) interface {
 		return s.deps.Gateway
 	}
 	return s.deps.Cluster
+}
+
+// mayBePlain tells whether a request is one of another node's that is still, or
+// already, without TLS: a cluster does not change at one instant.
+func (s *Server) mayBePlain(r *http.Request) bool {
+	conn := connOf(r)
+	if conn == nil || s.deps.Cluster == nil {
+		return false
+	}
+	peer := peerOf(conn.tcp)
+	if peer == s.state.Load().Node || !s.deps.Cluster.Knows(peer) {
+		return false
+	}
+	if conn.proxied() {
+		return r.Header.Get(hopHeader) != ""
+	}
+	return r.URL.Path == "/readyz" || strings.HasPrefix(r.URL.Path, "/internal/")
 }
 
 // withInternal serves what nodes ask of each other besides what next serves. What

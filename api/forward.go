@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/pires/go-proxyproto"
 
+	"vdi-gateway/api/certificate"
 	"vdi-gateway/gateway"
 )
 
@@ -96,34 +96,17 @@ func (s *Server) dialNode(r *http.Request, node netip.Addr) (*upstream, error) {
 		_ = up.Close()
 		return nil, err
 	}
-	return secured(r.Context(), up.(*net.TCPConn), s.deps.TLS.Member())
-}
-
-// upstream is a connection to another node, with TLS or without.
-type upstream struct {
-	net.Conn
-	tcp *net.TCPConn // below
-}
-
-// secured speaks TLS to another node, if cfg is not nil.
-func secured(ctx context.Context, tcp *net.TCPConn, cfg *tls.Config) (*upstream, error) {
-	if cfg == nil {
-		return &upstream{tcp, tcp}, nil
-	}
-	up := tls.Client(tcp, cfg)
-	if err := up.HandshakeContext(ctx); err != nil {
-		_ = tcp.Close()
+	secure, err := certificate.Connect(r.Context(), up, s.deps.TLS.Member())
+	if err != nil {
 		return nil, err
 	}
-	return &upstream{up, tcp}, nil
+	return &upstream{secure, up.(*net.TCPConn)}, nil
 }
 
-// CloseWrite tells the node that no more comes.
-func (u *upstream) CloseWrite() error {
-	if secure, ok := u.Conn.(*tls.Conn); ok {
-		_ = secure.CloseWrite() // what matters is what follows
-	}
-	return u.tcp.CloseWrite()
+// upstream is a connection to another node.
+type upstream struct {
+	*certificate.Conn
+	tcp *net.TCPConn // below
 }
 
 // forwardable is r as another node gets it, over a connection of its own.

@@ -20,8 +20,8 @@ const (
 	goodbyeTime = 100 * time.Millisecond
 )
 
-// Conn is an accepted connection. It speaks TLS when its client does, which is
-// found out by the first Read.
+// Conn is a connection with TLS or without. An accepted one speaks TLS when its
+// client does, which is found out by the first Read.
 type Conn struct {
 	net.Conn // below TLS
 	keeper   *Keeper
@@ -29,31 +29,43 @@ type Conn struct {
 	err      error // of the beginning
 	ahead    []byte
 	tls      atomic.Pointer[tls.Conn]
+	state    *tls.ConnectionState // set before tls
 	closing  atomic.Bool
 }
 
 // Accept makes a connection of c. A nil Keeper passes everything as it is.
 func (k *Keeper) Accept(c net.Conn) *Conn { return &Conn{Conn: c, keeper: k} }
 
+// Connect speaks TLS over c to whoever was dialled, as cfg says; a nil one is no TLS.
+// On an error c is closed.
+func Connect(ctx context.Context, c net.Conn, cfg *tls.Config) (*Conn, error) {
+	conn := &Conn{Conn: c}
+	if cfg == nil {
+		return conn, nil
+	}
+	if err := conn.speak(ctx, tls.Client(&wire{conn}, cfg)); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
 // Secure is c itself, for those that embed it.
 func (c *Conn) Secure() *Conn { return c }
 
 // State is that of TLS; nil: the client does not speak it, or has not begun.
 func (c *Conn) State() *tls.ConnectionState {
-	t := c.tls.Load()
-	if t == nil {
+	if c.tls.Load() == nil {
 		return nil
 	}
-	s := t.ConnectionState()
-	return &s
+	return c.state
 }
 
 // Read reads what the client means.
 func (c *Conn) Read(p []byte) (int, error) {
-	if c.keeper == nil {
-		return c.Conn.Read(p)
+	if c.keeper != nil {
+		c.begun.Do(c.begin)
 	}
-	c.begun.Do(c.begin)
 	t := c.tls.Load()
 	switch {
 	case c.err != nil:
@@ -84,15 +96,23 @@ func (c *Conn) begin() {
 	if first[0] != recordHandshake {
 		return
 	}
-	t := tls.Server(&wire{c}, c.keeper.serving.Load().root)
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
 	defer cancel()
-	if err := t.HandshakeContext(ctx); err != nil {
+	if err := c.speak(ctx, tls.Server(&wire{c}, c.keeper.serving.Load().root)); err != nil {
 		// So net/http does not answer in plain words.
 		c.err = &net.OpError{Op: "read", Net: "tls", Addr: c.RemoteAddr(), Err: err}
-		return
 	}
+}
+
+// speak goes on by TLS when the handshake is done.
+func (c *Conn) speak(ctx context.Context, t *tls.Conn) error {
+	if err := t.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	state := t.ConnectionState() // once: every request of the connection has it
+	c.state = &state
 	c.tls.Store(t)
+	return nil
 }
 
 // CloseWrite tells the client that no more comes.

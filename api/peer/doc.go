@@ -11,7 +11,8 @@
 // # What is on the wire
 //
 // POST Path+NAME over HTTP/1.1, from the own address to the other node's, with TLS
-// around it or without (see api/certificate, which node may answer). The body, and that of the answer, is a header and AES-256-GCM of the rest:
+// around it or without (see api/certificate, which node may answer). The body, and
+// that of the answer, is a header and AES-256-GCM of the rest:
 //
 //	version 1 | key id 8 | salt 16 | count 8 | ciphertext and tag
 //

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vdi-gateway/api/certificate"
 	"vdi-gateway/settingsdb"
 )
 
@@ -112,10 +114,14 @@ func explainFellow(base string, err error) error {
 	}
 	var failed *apiError
 	var there unwelcome
+	var unverified *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &failed):
 		return fmt.Errorf("%s: %w", base, err)
-	case errors.As(err, &there), untrusted(err):
+	case errors.As(err, &unverified):
+		return fmt.Errorf("nothing vouches for the certificate that %s shows (%w). Compare its SHA-256 with vdi-gateway cert show there; if they are the same, say: --fingerprint %s",
+			strings.TrimPrefix(base, "https://"), unverified.Err, certificate.Fingerprint(unverified.UnverifiedCertificates[0].Raw))
+	case errors.As(err, &there):
 		return err // it says who answers
 	}
 	return fmt.Errorf("%s cannot be reached: is ADDRESS one of the cluster's nodes, and --port its api_port? %w", base, err)

@@ -114,13 +114,3 @@ func untrusted(err error) bool {
 	var unverified *tls.CertificateVerificationError
 	return errors.As(err, &unverified)
 }
-
-// vouched tells whether one of roots vouches for a chain, for a name.
-func vouched(chain []*x509.Certificate, name string, roots *x509.CertPool) error {
-	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
-	}
-	_, err := chain[0].Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: between})
-	return err
-}

@@ -50,10 +50,8 @@ func said(args []*runtime.RemoteObject) string {
 // Complaints are errors of the page, whatever it said on its console, and
 // requests to elsewhere than base, an origin such as http://127.0.0.1:8000.
 func (b *Browser) Complaints(base string) []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	found := slices.Clone(b.errors)
-	for _, r := range b.requests {
+	found := b.Errors()
+	for _, r := range b.Requests() {
 		if !inside(r, base) {
 			found = append(found, "a request to "+r)
 		}
@@ -69,6 +67,13 @@ func inside(request, base string) bool {
 	}
 	sockets := "ws" + strings.TrimPrefix(base, "http")
 	return u.Scheme == "data" || u.Scheme == "blob" || strings.HasPrefix(request, base+"/") || strings.HasPrefix(request, sockets+"/")
+}
+
+// Errors are errors of the page and whatever it said on its console.
+func (b *Browser) Errors() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.errors)
 }
 
 // Requests are the URLs that were asked for, WebSockets included.

@@ -3,109 +3,38 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"vdi-gateway/tests/browser"
 	"vdi-gateway/tests/lab"
 	"vdi-gateway/tests/node"
 )
 
-// browser is a real one on a host, and what it complained about.
-type browser struct {
-	ctx context.Context
-
-	mu     sync.Mutex
-	errors []string
-}
-
 // newBrowser starts chromium on a host. It believes certificates with a public key
 // whose pin is given, and those of the system.
-func newBrowser(t *testing.T, h *lab.Host, pin string) *browser {
+func newBrowser(t *testing.T, h *lab.Host, pin string) *browser.Browser {
 	t.Helper()
 	path, nsenter := need(t, "chromium"), need(t, "nsenter")
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("ignore-certificate-errors-spki-list", pin),
-		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
-			cmd.Path, cmd.Args = nsenter, append([]string{"nsenter", "--net=" + h.Path()}, append([]string{path}, cmd.Args[1:]...)...)
-			cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		}))
-	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-	limited, cancelLimit := context.WithTimeout(allocator, time.Minute)
-	ctx, cancel := chromedp.NewContext(limited)
-	b := &browser{ctx: ctx}
-	t.Cleanup(func() { b.close(t); cancel(); cancelLimit(); cancelAllocator() })
-	if err := chromedp.Listen(ctx, b.note); err != nil {
-		t.Fatalf("chromium does not start: %v", err)
-	}
-	for _, err := range []error{call(b, log.Enable), call(b, runtime.Enable)} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return b
+	return browser.New(t, chromedp.Flag("ignore-certificate-errors-spki-list", pin), chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
+		cmd.Path, cmd.Args = nsenter, append([]string{"nsenter", "--net=" + h.Path(), path}, cmd.Args[1:]...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	}))
 }
 
-func call[R any](b *browser, command cdp.Command[cdp.Empty, R]) error {
-	_, err := chromedp.Call(b.ctx, command, cdp.Empty{})
-	return err
-}
-
-// close ends chromium and looks that it is gone.
-func (b *browser) close(t *testing.T) {
-	c := chromedp.FromContext(b.ctx)
-	if c.Browser == nil {
-		return
-	}
-	process := c.Browser.Process()
-	if err := chromedp.Cancel(b.ctx); err != nil {
-		t.Logf("chromium is asked to end: %v", err)
-	}
-	eventually(t, "chromium ends", func() bool { return syscall.Kill(process.Pid, 0) != nil })
-}
-
-func (b *browser) note(event any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch e := event.(type) {
-	case *runtime.EventExceptionThrown:
-		b.errors = append(b.errors, e.ExceptionDetails.Text)
-	case *log.EventEntryAdded:
-		b.errors = append(b.errors, e.Entry.Text+" "+e.Entry.URL)
-	}
-}
-
-// open goes to a page and wants to arrive at another address of it.
-func (b *browser) open(t *testing.T, url, want string) {
+// visit goes to a page and wants to arrive at another address of it.
+func visit(t *testing.T, b *browser.Browser, url, want string) {
 	t.Helper()
-	if err := chromedp.Do(b.ctx, chromedp.Navigate(url)); err != nil {
-		t.Fatalf("%s: %v", url, err)
-	}
-	if got := b.eval(t, "location.href"); got != want {
+	b.Do(t, chromedp.Navigate(url))
+	if got := b.Eval(t, "location.href"); got != want {
 		t.Errorf("%s: got to %s, want %s", url, got, want)
 	}
-}
-
-// eval is the text that a JavaScript expression gives, or the promise that it is.
-func (b *browser) eval(t *testing.T, expression string) string {
-	t.Helper()
-	got, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("Promise.resolve("+expression+").then(String)", chromedp.EvalAwaitPromise))
-	if err != nil {
-		t.Fatalf("%s: %v", expression, err)
-	}
-	return got
 }
 
 // pageExchange is JavaScript that sends bytes through a tunnel, and tells how many came
@@ -136,9 +65,9 @@ func TestTLSChromium(t *testing.T) {
 	}
 	b := newBrowser(t, p.client, pin[1])
 	const api, stats = "10.99.0.1:8000", "10.99.0.1:8003"
-	b.open(t, "https://"+stats+"/", "https://"+stats+"/")
+	visit(t, b, "https://"+stats+"/", "https://"+stats+"/")
 	eventually(t, "the page of statistics shows figures", func() bool {
-		return b.eval(t, "document.querySelector('[data-is=sessions]').textContent") == "0"
+		return b.Eval(t, "document.querySelector('[data-is=sessions]').textContent") == "0"
 	})
 	tunnel := open(t, p.node.Client(p.client).Secure(selfSigned(t, p)), v.addr)
 	c := enter(t, p.client, tunnel)
@@ -146,24 +75,22 @@ func TestTLSChromium(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the page of statistics is live", func() bool {
-		return b.eval(t, "document.querySelector('[data-is=sessions]').textContent") == "1"
+		return b.Eval(t, "document.querySelector('[data-is=sessions]').textContent") == "1"
 	})
-	b.open(t, "http://"+stats+"/", "https://"+stats+"/")
-	b.open(t, "http://"+api+"/swagger/index.html?a=b", "https://"+api+"/swagger/index.html?a=b")
+	visit(t, b, "http://"+stats+"/", "https://"+stats+"/")
+	visit(t, b, "http://"+api+"/swagger/index.html?a=b", "https://"+api+"/swagger/index.html?a=b")
 	eventually(t, "Swagger UI shows operations", func() bool {
-		return b.eval(t, "document.querySelectorAll('.opblock-summary-path').length > 10") == "true"
+		return b.Eval(t, "document.querySelectorAll('.opblock-summary-path').length > 10") == "true"
 	})
-	has(t, "Swagger UI", b.eval(t, "document.body.innerText"), "/v3/open_connection/", "/v3/health/")
-	b.exchange(t, p, v, api)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.errors) > 0 {
-		t.Errorf("chromium complains: got %q, want nothing", b.errors)
+	has(t, "Swagger UI", b.Eval(t, "document.body.innerText"), "/v3/open_connection/", "/v3/health/")
+	exchangeByPage(t, b, p, v, api)
+	if errors := b.Errors(); len(errors) > 0 {
+		t.Errorf("chromium complains: got %q, want nothing", errors)
 	}
 }
 
-// exchange uses a tunnel through a WebSocket of the page that is open.
-func (b *browser) exchange(t *testing.T, p *place, v *vm, api string) {
+// exchangeByPage uses a tunnel through a WebSocket of the page that is open.
+func exchangeByPage(t *testing.T, b *browser.Browser, p *place, v *vm, api string) {
 	t.Helper()
 	client := p.node.Client(p.client).Secure(selfSigned(t, p))
 	t.Cleanup(client.Close)
@@ -172,7 +99,7 @@ func (b *browser) exchange(t *testing.T, p *place, v *vm, api string) {
 		t.Fatal(err)
 	}
 	const want = "1310720 binary 1000 true"
-	if got := b.eval(t, fmt.Sprintf(pageExchange, api, tunnel.Token)); got != want {
+	if got := b.Eval(t, fmt.Sprintf(pageExchange, api, tunnel.Token)); got != want {
 		t.Errorf("WebSocket: got %s (bytes that came back, subprotocol, code, clean), want %s", got, want)
 	}
 	line := closedFor(t, p.node, tunnel)
@@ -183,7 +110,7 @@ func (b *browser) exchange(t *testing.T, p *place, v *vm, api string) {
 func TestTLSChromiumRefusesAnotherKey(t *testing.T) {
 	p := newPlace(t, node.Config{Settings: node.Settings{"ssl": true}})
 	b := newBrowser(t, p.client, strings.Repeat("A", 43)+"=")
-	err := chromedp.Do(b.ctx, chromedp.Navigate("https://10.99.0.1:8000/swagger/index.html"))
+	err := chromedp.Do(b.Context(), chromedp.Navigate("https://10.99.0.1:8000/swagger/index.html"))
 	if err == nil || !strings.Contains(err.Error(), "ERR_CERT_AUTHORITY_INVALID") {
 		t.Errorf("with another pin: got %v, want ERR_CERT_AUTHORITY_INVALID", err)
 	}

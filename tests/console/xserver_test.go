@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/des"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"vdi-gateway/tests/browser"
+	"vdi-gateway/tests/xvnc"
 )
 
 // patience is what other programs may take.
@@ -52,7 +52,7 @@ func startX(t *testing.T, password string) xserver {
 	if password == "" {
 		args = append(args, "-SecurityTypes", "None")
 	} else {
-		args = append(args, "-SecurityTypes", "VncAuth", "-PasswordFile", passwordFile(t, password))
+		args = append(args, "-SecurityTypes", "VncAuth", "-PasswordFile", xvnc.PasswordFile(t, password))
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
@@ -79,24 +79,6 @@ func freePort(t *testing.T) int {
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port
-}
-
-// passwordFile is what vncpasswd writes: eight bytes, made unreadable with DES and
-// a key that every VNC server knows.
-func passwordFile(t *testing.T, password string) string {
-	t.Helper()
-	c, err := des.NewCipher([]byte{0xe8, 0x4a, 0xd6, 0x60, 0xc4, 0x72, 0x1a, 0xe0})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var block [8]byte
-	copy(block[:], password)
-	c.Encrypt(block[:], block[:])
-	file := filepath.Join(t.TempDir(), "passwd")
-	if err := os.WriteFile(file, block[:], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // run runs an X client until it ends, with text on its input, and returns its output.

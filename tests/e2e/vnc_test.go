@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"crypto/des"
 	"fmt"
 	"image"
 	"image/png"
@@ -17,6 +16,7 @@ import (
 
 	"vdi-gateway/tests/lab"
 	"vdi-gateway/tests/node"
+	"vdi-gateway/tests/xvnc"
 )
 
 // firstDisplay is the port of VNC's display 0.
@@ -37,7 +37,7 @@ func startDesktop(t *testing.T, h *lab.Host, addr netip.Addr, depth int, passwor
 	d := desktop{addr: netip.AddrPortFrom(addr, 5907), width: 643, height: 481}
 	security := []string{"-SecurityTypes", "None"}
 	if password != "" {
-		d.passwords = writePassword(t, password)
+		d.passwords = xvnc.PasswordFile(t, password)
 		security = []string{"-SecurityTypes", "VncAuth", "-PasswordFile", d.passwords}
 	}
 	display := startX(t, h, "Xtigervnc", append(security, "-rfbport", fmt.Sprint(d.addr.Port()),
@@ -74,24 +74,6 @@ func startX(t *testing.T, h *lab.Host, program string, args ...string) (display 
 		t.Fatalf("%s did not start: %v: %s", program, err, p.Output())
 	}
 	return ":" + strings.TrimSpace(number)
-}
-
-// writePassword writes a file as vncpasswd does: eight bytes, made unreadable
-// with DES and a key that every VNC server knows.
-func writePassword(t *testing.T, password string) string {
-	t.Helper()
-	c, err := des.NewCipher([]byte{0xe8, 0x4a, 0xd6, 0x60, 0xc4, 0x72, 0x1a, 0xe0})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var block [8]byte
-	copy(block[:], password)
-	c.Encrypt(block[:], block[:])
-	file := filepath.Join(t.TempDir(), "passwd")
-	if err := os.WriteFile(file, block[:], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // capture looks at a tunnel with gvnccapture and returns what it saw.

@@ -1,0 +1,30 @@
+// Package xvnc is what tests need that start a real VNC server, Xtigervnc:
+//
+//	cmd := exec.Command("Xtigervnc", "-SecurityTypes", "VncAuth",
+//		"-PasswordFile", xvnc.PasswordFile(t, "secret"))
+package xvnc
+
+import (
+	"crypto/des"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// PasswordFile writes a file as vncpasswd does: eight bytes, made unreadable with DES
+// and a key that every VNC server knows.
+func PasswordFile(t testing.TB, password string) string {
+	t.Helper()
+	c, err := des.NewCipher([]byte{0xe8, 0x4a, 0xd6, 0x60, 0xc4, 0x72, 0x1a, 0xe0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var block [8]byte
+	copy(block[:], password)
+	c.Encrypt(block[:], block[:])
+	file := filepath.Join(t.TempDir(), "passwd")
+	if err := os.WriteFile(file, block[:], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

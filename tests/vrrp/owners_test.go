@@ -53,11 +53,20 @@ func (r *rig) lastChange() time.Time {
 	return spans[len(spans)-1].From
 }
 
-// settled waits until one host has the address, and returns it.
-func (r *rig) settled() *lab.Host {
+// settled waits until one host has the address, and returns it. Nodes that start together
+// may both take it: so one has to have kept it for as long as an election lasts.
+func (r *rig) settled() (owner *lab.Host) {
 	r.t.Helper()
-	eventually(r.t, "one host has the address", func() bool { return len(r.owners.Now()) == 1 })
-	return r.owners.Now()[0]
+	eventually(r.t, "one host keeps the address", func() bool {
+		spans := r.owners.Spans(r.began)
+		last := spans[len(spans)-1]
+		if len(last.Owners) != 1 || time.Since(last.From) < masterDown() {
+			return false
+		}
+		owner = last.Owners[0]
+		return true
+	})
+	return owner
 }
 
 // keeps fails when a host has not been the only owner since a moment. It waits until

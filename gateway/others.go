@@ -198,6 +198,14 @@ func (g *Gateway) spread(gr *grant, now time.Time) {
 	g.deps.Directory.Spread(r)
 }
 
+// spreadUse tells them that somebody came to a desktop, or went; the caller holds the
+// lock.
+func (g *Gateway) spreadUse(gr *grant, now time.Time) {
+	if gr.viewing() && !gr.ended && !gr.remote {
+		g.spread(gr, now)
+	}
+}
+
 // spreadInTime tells them again of grants whose records would lapse before they
 // do; the caller holds the lock.
 func (g *Gateway) spreadInTime(now time.Time) {

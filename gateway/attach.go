@@ -152,9 +152,14 @@ func (a *Attachment) Serve(ctx context.Context, leg net.Conn, conn *net.TCPConn)
 	}
 	ended := make(chan relay.Reason, 1)
 	a.channel.onEnd = func(why relay.Reason) { ended <- why }
+	client, err := a.welcome(wrappedLeg{leg, conn})
+	if err != nil {
+		a.gateway.failed(a.channel, err)
+		return relay.ClientClosed
+	}
 	a.gateway.given()
 	a.gateway.joined(a.channel)
-	a.channel.belongs(a.gateway.engine.Join(wrappedLeg{leg, conn}, a.vm, a.gateway.call(a.channel).Options))
+	a.channel.belongs(a.gateway.engine.Join(client, a.vm, a.gateway.call(a.channel).Options))
 	stop := context.AfterFunc(ctx, func() { a.channel.kill(relay.Shutdown) })
 	defer stop()
 	return <-ended

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 
+	"vdi-gateway/gateway/relay"
 	"vdi-gateway/gateway/rfb"
 )
 
@@ -68,6 +69,26 @@ func (ch *channel) receive(ctx context.Context, client, vm net.Conn, terms rfb.T
 		return conn, nil
 	}
 	return conn, rfb.PassInit(ctx, conn, vm, flag, 0)
+}
+
+// welcome brings the client of an attachment to where the relay begins. Its token was its
+// credential, so that RFB asks it for none.
+func (a *Attachment) welcome(client net.Conn) (net.Conn, error) {
+	if !a.channel.desktop.entered() {
+		return client, nil
+	}
+	ctx, done := a.channel.living(context.Background())
+	defer done()
+	return a.channel.receive(ctx, client, a.vm, rfb.Terms{Type: rfb.None})
+}
+
+// blame tells whose failure it is that a channel was not joined.
+func blame(err error) relay.Reason {
+	var e *rfb.Error
+	if errors.As(err, &e) && e.Side == rfb.Client || errors.Is(err, errPasscodeSpent) {
+		return ReasonNotAdmitted
+	}
+	return ReasonVMUnreachable
 }
 
 // outside is what a client is told of an error of reach: what a VM or its operator did

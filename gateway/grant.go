@@ -19,6 +19,7 @@ const (
 	ReasonAdmin         relay.Reason = "admin"
 	ReasonReplaced      relay.Reason = "replaced"
 	ReasonVMUnreachable relay.Reason = "vm_unreachable"
+	ReasonNotAdmitted   relay.Reason = "not_admitted" // the viewer failed in the security of RFB
 )
 
 // grant is a reserved tunnel and the session that may be using it. The

@@ -25,6 +25,15 @@ func (r *registry) dropResumes(g *grant) {
 	}
 }
 
+// known is the grant of a token, be it to attach or to resume; nil: there is none.
+func (r *registry) known(token Secret) *grant {
+	h := token.hash()
+	if g := r.tokens[h]; g != nil {
+		return g
+	}
+	return r.resumes[h]
+}
+
 // rehome follows a page to another address.
 func (r *registry) rehome(g *grant, client netip.Addr) {
 	if g.client == client {

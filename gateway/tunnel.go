@@ -107,7 +107,7 @@ func (g *Gateway) joined(ch *channel) {
 func (g *Gateway) failed(ch *channel, why error) {
 	failed := g.release(ch)
 	if !ch.unwanted() {
-		failed.Reason, failed.Detail = ReasonVMUnreachable, why.Error()
+		failed.Reason, failed.Detail = blame(why), why.Error()
 		g.tell(failed)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"vdi-gateway/gateway"
-	"vdi-gateway/gateway/rfb"
 	"vdi-gateway/settingsdb"
 )
 
@@ -101,7 +100,7 @@ func TestTicketsAreSealedAtRest(t *testing.T) {
 	ctx, tickets := t.Context(), &ticketStore{db: store, cluster: newCluster(log), vault: newVault(path)}
 	want := gateway.TicketRequest{
 		VMAddr: "10.1.2.3", VMPort: 5901, MaxUses: 2,
-		Desktop: gateway.Desktop{User: "vm-user-of-ada", Password: "vm-password-of-ada", Trust: &rfb.Trust{ServerName: "desktop"}, ViewOnly: true},
+		Desktop: gateway.Desktop{User: "vm-user-of-ada", Password: "vm-password-of-ada", Trust: &gateway.Trust{ServerName: "desktop"}, ViewOnly: true},
 	}
 	hash := [32]byte{1, 2, 3}
 	if err := tickets.Put(ctx, hash, "id", want, time.Now().Add(time.Minute)); err != nil {

@@ -1,9 +1,6 @@
 package api
 
-import (
-	"vdi-gateway/gateway"
-	"vdi-gateway/gateway/rfb"
-)
+import "vdi-gateway/gateway"
 
 const (
 	// maxPassword bounds what a VM is told, in bytes (VeNCrypt's Plain).
@@ -65,21 +62,21 @@ func (f *fields) credential(field string, s *string) string {
 }
 
 // trust checks how a VM's certificate is known.
-func (f *fields) trust(b *vmTLSBody) *rfb.Trust {
+func (f *fields) trust(b *vmTLSBody) *gateway.Trust {
 	if b == nil {
 		return nil
 	}
-	t := &rfb.Trust{CA: value(b.CAPEM), ServerName: f.host("vm_tls.server_name", b.ServerName), SHA256: value(b.SHA256)}
+	t := &gateway.Trust{CA: value(b.CAPEM), ServerName: f.host("vm_tls.server_name", b.ServerName), SHA256: value(b.SHA256)}
 	if len(t.CA) > maxCA {
 		f.add("vm_tls.ca_pem", "must have %d bytes at most; the one certificate that signs the VM's is enough", maxCA)
 		return t
 	}
 	for _, part := range []struct {
 		field string
-		trust rfb.Trust
-	}{{"vm_tls.ca_pem", rfb.Trust{CA: t.CA}}, {"vm_tls.sha256", rfb.Trust{SHA256: t.SHA256}}} {
-		if err, ok := part.trust.Check().(*rfb.Error); ok { //nolint:errorlint // it is never wrapped
-			f.add(part.field, "%s", err.Text)
+		trust gateway.Trust
+	}{{"vm_tls.ca_pem", gateway.Trust{CA: t.CA}}, {"vm_tls.sha256", gateway.Trust{SHA256: t.SHA256}}} {
+		if wrong := gateway.WrongTrust(part.trust); wrong != "" {
+			f.add(part.field, "%s", wrong)
 		}
 	}
 	return t

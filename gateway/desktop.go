@@ -12,11 +12,22 @@ import (
 // Desktop says how the VNC server of a VM is entered, and what its viewer may do. With
 // the zero value a tunnel carries bytes and knows nothing of RFB.
 type Desktop struct {
-	User     string     `json:"user,omitempty"`
-	Password Secret     `json:"password,omitempty"`
-	Trust    *rfb.Trust `json:"trust,omitempty"` // nil: a VM without a certificate will do
-	ViewOnly bool       `json:"view_only,omitempty"`
-	Shared   bool       `json:"shared,omitempty"` // others may have the desktop, too
+	User     string `json:"user,omitempty"`
+	Password Secret `json:"password,omitempty"`
+	Trust    *Trust `json:"trust,omitempty"` // nil: a VM without a certificate will do
+	ViewOnly bool   `json:"view_only,omitempty"`
+	Shared   bool   `json:"shared,omitempty"` // others may have the desktop, too
+}
+
+// Trust says which certificate a VM has to show.
+type Trust = rfb.Trust
+
+// WrongTrust says what is wrong with t; "": nothing.
+func WrongTrust(t Trust) string {
+	if err, ok := t.Check().(*rfb.Error); ok { //nolint:errorlint // it is never wrapped
+		return err.Text
+	}
+	return ""
 }
 
 // entered tells whether the gateway goes through the security of RFB itself, with the VM

@@ -18,7 +18,7 @@ func (t *ticketStore) atRest(row settingsdb.TicketRow) (settingsdb.TicketRow, er
 	if b.Desktop.User == "" && b.Desktop.Password == "" {
 		return row, nil
 	}
-	plain, err := json.Marshal(b.Desktop)
+	plain, err := json.Marshal(b.Desktop) //nolint:gosec // it is sealed below
 	if err != nil {
 		return row, err
 	}

@@ -51,7 +51,7 @@ type sharedGrant struct {
 
 // record is what the others are told of a grant. The caller holds the lock.
 func (gr *grant) record(now time.Time) Record {
-	value, err := json.Marshal(sharedGrant{
+	value, err := json.Marshal(sharedGrant{ //nolint:gosec // the passwords in it: nodes seal what they tell each other
 		Version: recordVersion, Owner: gr.node, Client: gr.client, Port: gr.port, Mode: gr.mode,
 		Token: gr.token[:], Attached: gr.attached, Host: gr.target.host, VMPort: gr.target.port,
 		VMAddrs: gr.target.addrs[:min(len(gr.target.addrs), recordAddrs)], User: gr.user, Verified: gr.verified,

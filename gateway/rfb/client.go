@@ -72,6 +72,21 @@ func serve(ctx context.Context, conn net.Conn, terms Terms, handshake func(*clie
 // check says what is wrong with the terms. An empty password would open to everybody who
 // leaves his empty; of a longer one VncAuth would look at the first 8 bytes only.
 func (t Terms) check() error {
+	if err := t.checkTypes(); err != nil {
+		return err
+	}
+	switch {
+	case t.wantsPassword() && (len(t.Password) == 0 || len(t.Password) > passwordLength):
+		return misconfigured("a password of VncAuth has 1 to %d bytes, this one %d", passwordLength, len(t.Password))
+	case (t.Type == X509Plain || t.Also == X509Plain) && t.Check == nil:
+		return misconfigured("nobody checks user and password of X509Plain")
+	case t.Type.Encrypted() && t.Certificate == nil:
+		return misconfigured("%s without a certificate", t.Type)
+	}
+	return nil
+}
+
+func (t Terms) checkTypes() error {
 	switch {
 	case !t.Type.spoken():
 		return misconfigured("a client cannot be offered %s", t.Type)
@@ -79,12 +94,6 @@ func (t Terms) check() error {
 		return misconfigured("a client cannot be offered %s beside %s", t.Also, t.Type)
 	case t.Old != 0 && t.Old != None && t.Old != VncAuth:
 		return misconfigured("a client of version 3.3 cannot be offered %s", t.Old)
-	case t.wantsPassword() && (len(t.Password) == 0 || len(t.Password) > passwordLength):
-		return misconfigured("a password of VncAuth has 1 to %d bytes, this one %d", passwordLength, len(t.Password))
-	case (t.Type == X509Plain || t.Also == X509Plain) && t.Check == nil:
-		return misconfigured("nobody checks user and password of X509Plain")
-	case t.Type.Encrypted() && t.Certificate == nil:
-		return misconfigured("%s without a certificate", t.Type)
 	}
 	return nil
 }

@@ -86,10 +86,10 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 	a.engine.Admit = a.gate.admits
 	a.certs = certificate.New(certificateDeps(store.Path()), log)
 	a.audit = settingsdb.NewAudit(store, settingsdb.AuditConfig{}, log)
-	a.tickets = &ticketStore{db: store, cluster: a.cluster}
+	a.tickets = &ticketStore{db: store, cluster: a.cluster, vault: newVault(store.Path())}
 	a.statistics = statistics.New(statistics.Deps{Source: a.snapshot, Admit: a.gate.admits, TLS: a.certs, Version: version, Log: log})
 	a.gateway = gateway.New(gateway.Deps{
-		Tickets: a.tickets, Audit: a.record, Engine: a.engine, Directory: grants{a.cluster}, Log: log,
+		Tickets: a.tickets, Audit: a.record, Engine: a.engine, Directory: grants{a.cluster}, Certificate: a.certs.Viewers, Log: log,
 		Dialled: func(took time.Duration, err error) { a.statistics.Dialled(took, err == nil) },
 	})
 	a.cluster.learn, a.cluster.unlearn = a.gateway.Learn, a.gateway.Unlearn

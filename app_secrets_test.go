@@ -35,7 +35,11 @@ func TestNoSecretIsLogged(t *testing.T) {
 	client(409, "/v3/open_connection/", keys{"ticket": ticket})
 	client(200, "/v3/connect/", keys{"connection_id": tun.ID, "token": tun.Token})
 	client(422, "/v3/connect/", keys{"connection_id": tun.ID, "tokken": tun.Token})
-	client(422, "/v3/open_connection/", keys{"vm_address": "127.0.0.1", "vm_port": vm.Port, "vm_password": "the-vm-password"})
+	entered := into[tunnel](t, client(201, "/v3/open_connection/", keys{"vm_address": "127.0.0.1", "vm_port": vm.Port, "vm_password": "the-vm-password"}))
+	client(422, "/v3/open_connection/", keys{"vm_address": "127.0.0.1", "vm_port": vm.Port, "vm_password": "the-vm-password", "protocol": "rdp"})
+	ticketBody["vm_password"], ticketBody["vm_user"] = "the-vm-password", "the-user-of-the-vm"
+	desktop := into[struct{ Ticket string }](t, n.call(t, 201, call{path: "/v3/tickets/", body: ticketBody})).Ticket
+	secrets = append(secrets, desktop, entered.Token, entered.Password)
 	n.call(t, 400, call{path: "/v3/tickets/", body: []byte(`{"vm_address":"` + ticket + `"`)})
 	n.call(t, 401, call{path: "/v3/health/", key: "a-wrong-key-of-somebody"})
 	n.call(t, 403, call{path: "/v3/health/", key: testCLIKey})
@@ -64,7 +68,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 			t.Errorf("the log lacks %q: the test looked at the wrong place", want)
 		}
 	}
-	if found := n.inDatabase(t, ticket, tun.Token, again.Token); len(found) > 0 {
+	if found := n.inDatabase(t, ticket, tun.Token, again.Token, "the-vm-password", "the-user-of-the-vm"); len(found) > 0 {
 		t.Errorf("the database holds tickets or tokens in the clear: %q", found)
 	}
 }

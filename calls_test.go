@@ -151,10 +151,11 @@ func (n *child) settings(tb testing.TB) (keys, int64) {
 
 // tunnel is a reserved port.
 type tunnel struct {
-	ID      string `json:"connection_id"`
-	Token   string
-	Address string
-	Port    int
+	ID       string `json:"connection_id"`
+	Token    string
+	Password string
+	Address  string
+	Port     int
 }
 
 // open reserves a tunnel to vm.

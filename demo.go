@@ -24,6 +24,8 @@ const (
 	demoTime    = 30 * time.Second
 	demoTTL     = 300 // seconds the printed tunnel lives without a renewal
 	demoRenewal = 20 * time.Second
+	demoLink    = 3600 // seconds the link of the console is good
+	demoLooks   = 1000 // times it may be opened
 )
 
 type demoCommand struct {
@@ -179,7 +181,11 @@ func (d *demo) play(ctx context.Context) error {
 		return nil
 	}
 	d.say("%d frames, %s of a live desktop seen through the tunnel on %s", frames, size(bytes), tunnel.addr())
-	d.explain(tunnel)
+	page, err := d.console(ctx, dispatcher)
+	if err != nil {
+		return err
+	}
+	d.explain(tunnel, page)
 	return d.keep(ctx, user, tunnel)
 }
 
@@ -226,6 +232,23 @@ func (d *demo) open(ctx context.Context, dispatcher, user *client) (demoTunnel, 
 	return tunnel, err
 }
 
+// console is a link that shows the sample desktop in a browser, as often as somebody
+// opens it: a demo is looked at by several people, and again.
+func (d *demo) console(ctx context.Context, dispatcher *client) (string, error) {
+	vm, err := netip.ParseAddrPort(d.desktop)
+	if err != nil {
+		return "", err
+	}
+	var ticket struct {
+		URL string `json:"console_url"`
+	}
+	err = dispatcher.call(ctx, "POST", "/v3/tickets/", map[string]any{
+		"vm_address": vm.Addr().String(), "vm_port": vm.Port(), "protocol": "vnc", "vm_id": "the sample desktop",
+		"shared": true, "ttl_s": demoLink, "max_uses": demoLooks,
+	}, &ticket)
+	return ticket.URL, err
+}
+
 // watch looks at the desktop through the tunnel, types a greeting, and counts
 // what it sees.
 func (d *demo) watch(ctx context.Context, t demoTunnel) (frames int, bytes int64, err error) {
@@ -258,20 +281,23 @@ func (d *demo) watch(ctx context.Context, t demoTunnel) (frames int, bytes int64
 }
 
 // explain prints what to try next.
-func (d *demo) explain(t demoTunnel) {
+func (d *demo) explain(t demoTunnel, page string) {
 	vm, err := netip.ParseAddrPort(d.desktop)
 	if err != nil {
 		return
 	}
 	api, cli := d.settings.APIKey.Reveal(), d.settings.CLIKey.Reveal()
 	fmt.Printf(`
-Look at it yourself (the tunnel stays open to this host while the demo runs):
-  vncviewer %s::%d
+Look at it in a browser (the link is good for an hour):
+  %[10]s
+
+Or with a VNC viewer (the tunnel stays open to this host while the demo runs):
+  vncviewer %[1]s::%[2]d
 
 Swagger UI, press Authorize and give one of the keys:
-  %s/swagger/index.html
-  api_key (dispatcher)  %s
-  cli_key (client)      %s
+  %[3]s/swagger/index.html
+  api_key (dispatcher)  %[4]s
+  cli_key (client)      %[5]s
 
 Sessions and traffic as they happen:
   http://127.0.0.1:%[9]d/
@@ -285,7 +311,7 @@ The same by hand:
   vdi-gateway status --db %[8]s
 
 Ctrl-C ends the demo.
-`, t.Address, t.Port, d.url, api, cli, vm.Addr(), vm.Port(), d.databasePath(), d.settings.StatsPort)
+`, t.Address, t.Port, d.url, api, cli, vm.Addr(), vm.Port(), d.databasePath(), d.settings.StatsPort, page)
 }
 
 // keep renews the printed tunnel, as a client does, until the demo is ended.

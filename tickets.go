@@ -20,6 +20,7 @@ import (
 type ticketStore struct {
 	db      *settingsdb.Store
 	cluster *cluster
+	vault   *vault
 	// using orders what happens to a ticket and what is told of it, by the first
 	// byte of its hash.
 	using [256]sync.Mutex
@@ -35,6 +36,8 @@ type ticketBody struct {
 	Client     netip.Addr       `json:"client_addr,omitzero"`
 	Channels   int              `json:"channels,omitempty"`
 	SessionMax time.Duration    `json:"session_max_ns,omitempty"`
+	Desktop    gateway.Desktop  `json:"desktop,omitzero"`
+	Sealed     []byte           `json:"sealed,omitempty"` // Desktop, in the database
 }
 
 // Put stores a ticket under its hash. Every living node knows it when Put
@@ -42,7 +45,7 @@ type ticketBody struct {
 func (t *ticketStore) Put(ctx context.Context, hash [sha256.Size]byte, id string, r gateway.TicketRequest, expires time.Time) error {
 	body, err := json.Marshal(ticketBody{
 		VMAddr: r.VMAddr, VMPort: r.VMPort, Protocol: r.Protocol, User: r.User, VMID: r.VMID,
-		Client: r.Client, Channels: r.Channels, SessionMax: r.SessionMax,
+		Client: r.Client, Channels: r.Channels, SessionMax: r.SessionMax, Desktop: r.Desktop,
 	})
 	if err != nil {
 		return err
@@ -51,7 +54,10 @@ func (t *ticketStore) Put(ctx context.Context, hash [sha256.Size]byte, id string
 		Hash: hash, ID: id, Body: body, User: r.User, VMAddress: r.VMAddr,
 		ClientAddr: addrText(r.Client), ExpiresAt: expires, Uses: r.MaxUses,
 	}
-	err = t.db.PutTicket(ctx, row)
+	kept, err := t.atRest(row)
+	if err == nil {
+		err = t.db.PutTicket(ctx, kept)
+	}
 	switch {
 	case errors.Is(err, settingsdb.ErrTicketsFull):
 		return &gateway.Refusal{Err: gateway.ErrOverloaded, Detail: err.Error(), RetryAfter: time.Second}
@@ -91,7 +97,7 @@ func (t *ticketStore) useHere(ctx context.Context, hash [sha256.Size]byte, now t
 	if err := t.copyIn(ctx, hash); err != nil {
 		return gateway.TicketRequest{}, err
 	}
-	row, err := t.db.UseTicket(ctx, hash, now)
+	row, err := t.awake(t.db.UseTicket(ctx, hash, now))
 	switch {
 	case errors.Is(err, settingsdb.ErrTicketUnknown):
 		return gateway.TicketRequest{}, gateway.ErrTicketUnknown
@@ -107,7 +113,7 @@ func (t *ticketStore) useHere(ctx context.Context, hash [sha256.Size]byte, now t
 	err = json.Unmarshal(row.Body, &b)
 	return gateway.TicketRequest{
 		VMAddr: b.VMAddr, VMPort: b.VMPort, Protocol: b.Protocol, User: b.User, VMID: b.VMID,
-		Client: b.Client, Channels: b.Channels, SessionMax: b.SessionMax,
+		Client: b.Client, Channels: b.Channels, SessionMax: b.SessionMax, Desktop: b.Desktop,
 	}, err
 }
 
@@ -118,7 +124,7 @@ func (t *ticketStore) returnHere(ctx context.Context, hash [sha256.Size]byte) er
 	if err := t.db.ReturnTicket(ctx, hash); err != nil {
 		return err
 	}
-	row, err := t.db.PeekTicket(ctx, hash, time.Now())
+	row, err := t.awake(t.db.PeekTicket(ctx, hash, time.Now()))
 	if err == nil { // otherwise it has expired or was revoked
 		t.share(ctx, row)
 	}

@@ -80,6 +80,9 @@ func (t *ticketStore) copyIn(ctx context.Context, hash [sha256.Size]byte) error 
 	case r.Node == t.cluster.own():
 		return nil
 	}
+	if row, err = t.atRest(row); err != nil {
+		return err
+	}
 	return t.db.CopyTicket(ctx, row)
 }
 
@@ -104,6 +107,11 @@ func (t *ticketStore) revokeShared(f settingsdb.TicketFilter) int {
 func (t *ticketStore) publish(ctx context.Context, now time.Time) error {
 	rows, err := t.db.LiveTickets(ctx, now)
 	for _, row := range rows {
+		row, err := t.awake(row, nil)
+		if err != nil {
+			t.cluster.log.WithError(err).Warn("a ticket is lost")
+			continue
+		}
 		r, err := ticketRecord(row, false)
 		if err != nil {
 			return err

@@ -100,6 +100,7 @@ var sentinels = []struct {
 	{gateway.ErrTokenUnknown, http.StatusUnauthorized, codeUnauthorized},
 	{gateway.ErrForbidden, http.StatusForbidden, codeForbidden},
 	{gateway.ErrUsed, http.StatusConflict, "GRANT_USED"},
+	{gateway.ErrInUse, http.StatusConflict, "DESKTOP_IN_USE"},
 	{gateway.ErrExpired, http.StatusGone, "GRANT_EXPIRED"},
 	{gateway.ErrNotFound, http.StatusNotFound, codeNotFound},
 	{gateway.ErrVMUnreachable, http.StatusBadGateway, "VM_UNREACHABLE"},

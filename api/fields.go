@@ -21,9 +21,6 @@ const (
 	maxSeconds = 10 * 366 * 24 * 3600
 )
 
-// unavailable is said of fields whose feature comes later.
-const unavailable = "not available in this version"
-
 // fields collects what is wrong with a request. Its methods return the checked
 // value, or the zero value of a field that is absent or wrong.
 type fields struct{ problems settingsdb.Problems }
@@ -134,13 +131,6 @@ func (f *fields) choice(field string, s *string, among ...string) string {
 	}
 	f.add(field, "must be one of %s", strings.Join(among, ", "))
 	return ""
-}
-
-// absent refuses a field of a later version.
-func (f *fields) absent(field string, there bool) {
-	if there {
-		f.add(field, unavailable)
-	}
 }
 
 func value[T any](p *T) T {

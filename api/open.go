@@ -22,7 +22,7 @@ type openBody struct {
 	TTLS          *int    `json:"ttl_s" example:"30" minimum:"5" maximum:"300"`  // default timeouts.grant_s
 	Channels      *int    `json:"channels" example:"1" minimum:"1" maximum:"64"` // default by protocol: vnc 1, rdp 2, spice 32, else 4
 	Mode          *string `json:"mode" example:"port" enums:"port,websocket" default:"port"`
-	VMPassword    *string `json:"vm_password" swaggerignore:"true"` // not available yet
+	VMPassword    *string `json:"vm_password" example:"secret12" maxLength:"1024"` // of the VM's VNC server: the answer has a password of one use instead
 	Probe         *bool   `json:"probe" example:"true" default:"true"`
 	// Made by the dispatcher. Its VM, user and limits override the body.
 	Ticket *string `json:"ticket" example:"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"`
@@ -32,14 +32,13 @@ type openBody struct {
 func (b *openBody) request(f *fields) gateway.OpenRequest {
 	host, hostField := alias(f, b.VMAddress, b.RealVMAddress, "vm_address")
 	port, portField := alias(f, b.VMPort, b.RealVMPort, "vm_port")
-	f.absent("vm_password", b.VMPassword != nil)
 	if b.Ticket == nil && host == nil {
 		f.add("vm_address", "is required without a ticket")
 	}
 	if b.Ticket == nil && port == nil {
 		f.add("vm_port", "is required without a ticket")
 	}
-	return gateway.OpenRequest{
+	r := gateway.OpenRequest{
 		VMAddr:   f.host(hostField, host),
 		VMPort:   f.port(portField, port),
 		Protocol: f.protocol(b.Protocol),
@@ -50,7 +49,10 @@ func (b *openBody) request(f *fields) gateway.OpenRequest {
 		Mode:     gateway.Mode(f.choice("mode", b.Mode, string(gateway.ModePort), string(gateway.ModeWebSocket))),
 		Probe:    b.Probe == nil || *b.Probe,
 		Ticket:   gateway.Secret(f.name("ticket", b.Ticket)),
+		Desktop:  gateway.Desktop{Password: gateway.Secret(f.credential("vm_password", b.VMPassword))},
 	}
+	f.vnc(r.Protocol, r.Desktop)
+	return r
 }
 
 // alias picks the one of two spellings that was given, with its field name.
@@ -76,6 +78,7 @@ func (f *fields) protocol(s *string) gateway.Protocol {
 type grantAnswer struct {
 	ConnectionID string     `json:"connection_id" example:"0f8fad5b-d9cb-469f-a165-70867728950e"`
 	Token        string     `json:"token" example:"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"`
+	Password     string     `json:"password,omitempty" example:"k3Yq-9wZ"` // of one use, where the gateway enters the VM: VncAuth or X509Vnc; or X509Plain with connection_id and token
 	Address      string     `json:"address" example:"vdi.example.com"`
 	Port         uint16     `json:"port" example:"5937"` // 0 in mode websocket
 	Node         string     `json:"node" example:"10.0.0.1"`
@@ -152,7 +155,7 @@ func (s *Server) counted(next echo.HandlerFunc) echo.HandlerFunc {
 
 func describeGrant(g gateway.Grant) grantAnswer {
 	return grantAnswer{
-		ConnectionID: string(g.ID), Token: g.Token.Reveal(), Address: g.Addr, Port: g.Port,
+		ConnectionID: string(g.ID), Token: g.Token.Reveal(), Password: g.Password.Reveal(), Address: g.Addr, Port: g.Port,
 		Node: addrText(g.Node), ClientAddr: addrText(g.Client),
 		ExpiresAt: moment(g.ExpiresAt), TTLS: int(g.TTL / time.Second),
 	}

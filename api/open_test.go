@@ -57,10 +57,12 @@ func TestOpenConnectionChecksEverythingAtOnce(t *testing.T) {
 		{"aliases that differ", `{"vm_address":"10.0.0.1","real_vm_address":"10.0.0.2","vm_port":1,"real_vm_port":2}`, []string{"real_vm_address", "real_vm_port"}},
 		{"a wrong alias", `{"real_vm_address":"10.0.0.1","real_vm_port":0}`, []string{"real_vm_port"}},
 		{
-			"everything", `{"vm_address":7,"vm_port":-1,"protocol":"ftp","user":"` + long + `","vm_id":"a\u0000b","ttl_s":4,"channels":65,"mode":"udp","vm_password":"p","probe":"yes","ticket":""}`,
-			[]string{"vm_address", "probe", "vm_password", "vm_port", "protocol", "user", "vm_id", "ttl_s", "channels", "mode", "ticket"},
+			"everything", `{"vm_address":7,"vm_port":-1,"protocol":"ftp","user":"` + long + `","vm_id":"a\u0000b","ttl_s":4,"channels":65,"mode":"udp","vm_password":"","probe":"yes","ticket":""}`,
+			[]string{"vm_address", "probe", "vm_port", "protocol", "user", "vm_id", "ttl_s", "channels", "mode", "ticket", "vm_password"},
 		},
 		{"upper bounds", `{"vm_address":"10.0.0.1","vm_port":1,"ttl_s":301,"channels":0}`, []string{"ttl_s", "channels"}},
+		{"a password for what is not vnc", `{"vm_address":"10.0.0.1","vm_port":1,"protocol":"spice","vm_password":"p"}`, []string{"vm_password"}},
+		{"a long password", `{"vm_address":"10.0.0.1","vm_port":1,"vm_password":"` + strings.Repeat("x", 1025) + `"}`, []string{"vm_password"}},
 		{"a number beyond all", `{"vm_address":"10.0.0.1","vm_port":1,"ttl_s":99999999999999999999}`, []string{"ttl_s"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,26 +73,6 @@ func TestOpenConnectionChecksEverythingAtOnce(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestWhatIsNotAvailableYet(t *testing.T) {
-	n := newNode(t, nil)
-	got := n.cli("POST", "/v3/open_connection/", `{"vm_address":"127.0.0.1","vm_port":1,"vm_password":"x"}`).errors()
-	want := []errorEntry{{Code: "VALIDATION", Field: "vm_password", Message: "not available in this version"}}
-	if diff := cmp.Diff(want, got.Errors); diff != "" {
-		t.Error(diff)
-	}
-	ticket := n.api("POST", "/v3/tickets/", `{"vm_address":"127.0.0.1","vm_port":1,"shared":true,"view_only":true,
-		"vm_user":"u","vm_password":"x","vm_tls":{"ca_pem":"x","server_name":"y","sha256":"z"}}`)
-	for _, e := range ticket.errors().Errors {
-		if e.Message != unavailable {
-			t.Errorf("got %+v, want %q", e, unavailable)
-		}
-	}
-	if diff := cmp.Diff([]string{"shared", "view_only", "vm_user", "vm_password", "vm_tls"}, ticket.fields()); diff != "" {
-		t.Error(diff)
-	}
-	n.api("POST", "/v3/tickets/", `{"vm_address":"127.0.0.1","vm_port":1,"shared":false,"view_only":false}`).into(201, &ticketAnswer{})
 }
 
 func TestOpenConnection(t *testing.T) {

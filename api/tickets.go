@@ -21,20 +21,14 @@ type ticketBody struct {
 	MaxUses     *int    `json:"max_uses" example:"1" minimum:"1" default:"1"`
 	Channels    *int    `json:"channels" example:"1" minimum:"1" maximum:"64"`
 	SessionMaxS *int    `json:"session_max_s" example:"0" minimum:"0"` // 0: as the settings say
-	// What follows is not available yet; false is accepted.
-	Shared     *bool      `json:"shared" example:"false"`
-	ViewOnly   *bool      `json:"view_only" example:"false"`
-	VMUser     *string    `json:"vm_user" swaggerignore:"true"`
-	VMPassword *string    `json:"vm_password" swaggerignore:"true"`
-	VMTLS      *vmTLSBody `json:"vm_tls" swaggerignore:"true"`
+	Shared      *bool   `json:"shared" example:"false"`                // somebody else may be at the desktop at the same time
+	ViewOnly    *bool   `json:"view_only" example:"false"`             // the gateway lets no key, pointer or clipboard through
+	// With one of these the gateway goes through the VM's security itself, and the viewer
+	// needs nothing of it.
+	VMUser     *string    `json:"vm_user" example:"alice" maxLength:"1024"`
+	VMPassword *string    `json:"vm_password" example:"secret12" maxLength:"1024"`
+	VMTLS      *vmTLSBody `json:"vm_tls"` // the VM has to show a certificate
 } // @name TicketRequest
-
-// vmTLSBody says how to know the VM's certificate.
-type vmTLSBody struct {
-	CAPEM      *string `json:"ca_pem"`
-	ServerName *string `json:"server_name"`
-	SHA256     *string `json:"sha256"`
-}
 
 // request checks the body and turns it into what the gateway is asked.
 func (b *ticketBody) request(f *fields) gateway.TicketRequest {
@@ -44,12 +38,7 @@ func (b *ticketBody) request(f *fields) gateway.TicketRequest {
 	if b.VMAddress == nil {
 		f.add("vm_address", "is required")
 	}
-	f.absent("shared", value(b.Shared))
-	f.absent("view_only", value(b.ViewOnly))
-	f.absent("vm_user", b.VMUser != nil)
-	f.absent("vm_password", b.VMPassword != nil)
-	f.absent("vm_tls", b.VMTLS != nil)
-	return gateway.TicketRequest{
+	r := gateway.TicketRequest{
 		VMAddr:     f.host("vm_address", b.VMAddress),
 		VMPort:     f.port("vm_port", b.VMPort),
 		Protocol:   f.protocol(b.Protocol),
@@ -60,7 +49,10 @@ func (b *ticketBody) request(f *fields) gateway.TicketRequest {
 		MaxUses:    f.atLeast("max_uses", b.MaxUses, 1),
 		Channels:   f.number("channels", b.Channels, 1, 64),
 		SessionMax: time.Duration(f.atLeast("session_max_s", b.SessionMaxS, 0)) * time.Second,
+		Desktop:    b.desktop(f),
 	}
+	f.vnc(r.Protocol, r.Desktop)
+	return r
 }
 
 // ticketAnswer carries a new ticket. Only its hash is kept.

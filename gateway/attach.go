@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net"
 	"net/netip"
@@ -15,7 +16,7 @@ import (
 type Attachment struct {
 	gateway  *Gateway
 	channel  *channel
-	vm       *net.TCPConn
+	vm       net.Conn // behind its security, where the gateway goes through that
 	giveBack func()
 }
 
@@ -43,16 +44,10 @@ func (g *Gateway) Attach(ctx context.Context, token Secret, client netip.Addr) (
 
 // dial reaches the VM of a channel whose client is not on a range port. It is
 // given up when the client leaves or the channel is killed.
-func (g *Gateway) dial(ctx context.Context, ch *channel) (*net.TCPConn, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ch.mu.Lock()
-	ch.cancel = cancel
-	if ch.doomed != "" {
-		cancel()
-	}
-	ch.mu.Unlock()
-	vm, err := g.dialVM(ctx, ch.grant.target, ch.timeouts)
+func (g *Gateway) dial(ctx context.Context, ch *channel) (net.Conn, error) {
+	ctx, done := ch.living(ctx)
+	defer done()
+	vm, err := g.reach(ctx, ch)
 	if err == nil {
 		return vm, nil
 	}
@@ -60,7 +55,7 @@ func (g *Gateway) dial(ctx context.Context, ch *channel) (*net.TCPConn, error) {
 		ch.kill(relay.ClientClosed)
 	}
 	g.failed(ch, err)
-	return nil, err
+	return nil, outside(err)
 }
 
 // takeToken spends a grant's token.
@@ -85,11 +80,15 @@ func (g *Gateway) takeToken(token Secret, client netip.Addr) (ch, victim *channe
 	case gr.attached:
 		return nil, nil, nil, refuse(ErrUsed, "the token was used before; open the connection again for a fresh one")
 	}
+	if g.rival(gr) {
+		return nil, nil, nil, inUse()
+	}
 	ch, victim, err = gr.admit(time.Now())
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	gr.attached = true
+	g.reg.awaits(gr, gr.resumes[0], [sha256.Size]byte{}) // the page has the newest now
 	g.spread(gr, time.Now())
 	return ch, victim, func() { g.unspend(gr, hash) }, nil
 }
@@ -153,9 +152,14 @@ func (a *Attachment) Serve(ctx context.Context, leg net.Conn, conn *net.TCPConn)
 	}
 	ended := make(chan relay.Reason, 1)
 	a.channel.onEnd = func(why relay.Reason) { ended <- why }
+	client, err := a.welcome(wrappedLeg{leg, conn})
+	if err != nil {
+		a.gateway.failed(a.channel, err)
+		return relay.ClientClosed
+	}
 	a.gateway.given()
 	a.gateway.joined(a.channel)
-	a.channel.belongs(a.gateway.engine.Join(wrappedLeg{leg, conn}, a.vm, a.gateway.call(a.channel).Options))
+	a.channel.belongs(a.gateway.engine.Join(client, a.vm, a.gateway.call(a.channel).Options))
 	stop := context.AfterFunc(ctx, func() { a.channel.kill(relay.Shutdown) })
 	defer stop()
 	return <-ended

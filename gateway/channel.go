@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ type channel struct {
 	grant    *grant
 	opened   time.Time
 	timeouts Timeouts
+	desktop  Desktop
 	onEnd    func(relay.Reason) // set before it is joined; may be nil
 
 	// The Gateway's lock guards these.
@@ -39,6 +41,18 @@ func (ch *channel) kill(why relay.Reason) {
 	if pair != nil {
 		pair.Kill(why)
 	}
+}
+
+// living is a context that ends when the channel is killed.
+func (ch *channel) living(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.cancel = cancel
+	if ch.doomed != "" {
+		cancel()
+	}
+	return ctx, cancel
 }
 
 // unwanted tells whether the channel was killed.
@@ -89,6 +103,9 @@ func (ch *channel) begin(now time.Time) bool {
 	if fresh {
 		g.session = &session{since: now}
 		g.first = now
+		if most := g.timeouts.SessionMax; most > 0 && g.returns() && g.until.IsZero() {
+			g.until = now.Add(most)
+		}
 	}
 	ch.session = g.session
 	ch.session.open++

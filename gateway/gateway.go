@@ -15,6 +15,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -55,7 +56,10 @@ type Deps struct {
 	// Dialled is told how long every attempt to reach a VM took, and how it
 	// ended. It must not block.
 	Dialled func(took time.Duration, err error)
-	Log     logrus.FieldLogger
+	// Certificate is what this node shows viewers on range ports whose desktop it enters;
+	// nil, or none: they are not encrypted.
+	Certificate func() *tls.Config
+	Log         logrus.FieldLogger
 }
 
 // Gateway is the tunnels of one node.
@@ -208,6 +212,9 @@ func (g *Gateway) sweep(now time.Time) {
 func overstays(g *grant, now time.Time) relay.Reason {
 	if g.session == nil {
 		return ""
+	}
+	if !g.until.IsZero() && !now.Before(g.until) {
+		return ReasonMaxTime
 	}
 	if most := g.timeouts.SessionMax; most > 0 && now.Sub(g.session.since) >= most {
 		return ReasonMaxTime

@@ -19,6 +19,7 @@ const (
 	ReasonAdmin         relay.Reason = "admin"
 	ReasonReplaced      relay.Reason = "replaced"
 	ReasonVMUnreachable relay.Reason = "vm_unreachable"
+	ReasonNotAdmitted   relay.Reason = "not_admitted" // the viewer failed in the security of RFB
 )
 
 // grant is a reserved tunnel and the session that may be using it. The
@@ -47,6 +48,10 @@ type grant struct {
 	attached bool // the token has been spent on an attach
 	ttl      time.Duration
 	limit    int // channels
+	desktop  Desktop
+	passcode passcode
+	bound    bool                 // to its client, whatever the mode
+	resumes  [2][sha256.Size]byte // by which its page comes back: see registry.awaits
 
 	// Changed by use.
 	expires  time.Time // zero: never; meaningless while a channel is open
@@ -58,6 +63,8 @@ type grant struct {
 	ended    bool      // removed from the registry
 	told     time.Time // until when the other nodes know of it; zero: for ever
 	telling  int       // how often they were told
+	until    time.Time // its page may come back until then at most; zero: not known yet, or for ever
+	busy     bool      // remote: it is in use there
 	detail   string    // what the dispatcher said when it ended the grant
 }
 
@@ -107,12 +114,14 @@ func (g *grant) expired(now time.Time) bool {
 
 // extend lets the grant live for its ttl from now on.
 func (g *grant) extend(now time.Time) {
-	if g.ttl == 0 {
-		g.expires = time.Time{}
-		return
+	g.expires = g.until
+	if end := now.Add(g.ttl); g.ttl > 0 && (g.until.IsZero() || end.Before(g.until)) {
+		g.expires = end
 	}
-	g.expires = now.Add(g.ttl)
 }
+
+// returns tells whether a page comes back to the grant after a loss.
+func (g *grant) returns() bool { return g.resumes != [2][sha256.Size]byte{} }
 
 // admit reserves a channel. Over the limit, the oldest channel from before the
 // client asked again gives way; it is returned for the caller to end. Without
@@ -132,7 +141,7 @@ func (g *grant) admit(now time.Time) (ch, victim *channel, err error) {
 			g.session = nil // what comes now is a session of its own
 		}
 	}
-	ch = &channel{grant: g, opened: now, timeouts: g.timeouts}
+	ch = &channel{grant: g, opened: now, timeouts: g.timeouts, desktop: g.desktop}
 	g.channels = append(g.channels, ch)
 	return ch, victim, nil
 }

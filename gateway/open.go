@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -62,8 +63,8 @@ func (g *Gateway) open(ctx context.Context, r OpenRequest, t TicketRequest) (Gra
 	if r.Mode == "" {
 		r.Mode = ModePort
 	}
-	if r.Protocol == "" {
-		r.Protocol = "tcp"
+	if r.Protocol, err = r.protocol(); err != nil {
+		return Grant{}, err
 	}
 	key := reopenKey{r.Client, vm.host, vm.port, r.User, r.Mode}
 	if answer, err := g.reopenElsewhere(ctx, key, r, t); err == nil {
@@ -109,11 +110,17 @@ func (g *Gateway) reserve(r OpenRequest, t TicketRequest, vm target, key reopenK
 		return Grant{}, err
 	}
 	gr, token := g.newGrant(r, t, vm, key, now)
+	if r.Console && g.rival(gr) {
+		return Grant{}, inUse()
+	}
 	if err := g.enter(gr, now); err != nil {
 		g.reg.remove(gr)
 		return Grant{}, err
 	}
-	return g.answer(gr, token, now), nil
+	resume := g.returnable(gr, r)
+	answer := g.answer(gr, token, now)
+	answer.Resume = resume
+	return answer, nil
 }
 
 func (g *Gateway) reopen(key reopenKey, r OpenRequest, t TicketRequest, now time.Time) (Grant, bool) {
@@ -131,19 +138,54 @@ func (g *Gateway) reopen(key reopenKey, r OpenRequest, t TicketRequest, now time
 	for _, ch := range gr.channels {
 		ch.replaceable = true
 	}
+	g.reg.unseat(gr)
 	g.configure(gr, r, t)
+	g.reg.seat(gr)
+	resume := g.returnable(gr, r)
 	gr.extend(now)
 	answer := g.answer(gr, token, now)
-	answer.Reopened = true
+	answer.Reopened, answer.Resume = true, resume
 	return answer, true
+}
+
+// returnable has the page of a console come back by the token it returns.
+func (g *Gateway) returnable(gr *grant, r OpenRequest) Secret {
+	if !r.Console {
+		g.reg.awaits(gr, [sha256.Size]byte{}, [sha256.Size]byte{})
+		return ""
+	}
+	resume, hash := newSecret()
+	g.reg.awaits(gr, hash, [sha256.Size]byte{})
+	return resume
+}
+
+// protocol is what the VM speaks, as far as the request tells.
+func (r OpenRequest) protocol() (Protocol, error) {
+	vnc := r.Desktop.entered() || r.Console
+	switch {
+	case vnc && r.Protocol != "" && r.Protocol != "tcp" && r.Protocol != "vnc":
+		return "", refuseField(ErrInvalid, "protocol", fmt.Sprintf("%s cannot be shown or entered by the gateway, which knows vnc only", r.Protocol))
+	case vnc:
+		return "vnc", nil
+	case r.Protocol == "":
+		return "tcp", nil
+	}
+	return r.Protocol, nil
 }
 
 // configure sets what a request may set anew each time.
 func (g *Gateway) configure(gr *grant, r OpenRequest, t TicketRequest) {
+	gr.desktop, gr.passcode, gr.bound, gr.until = r.Desktop, passcode{}, t.Client.IsValid(), time.Time{}
+	if r.Desktop.entered() && r.Mode == ModePort {
+		gr.passcode = newPasscode()
+	}
 	gr.protocol, gr.vmID, gr.verified = r.Protocol, r.VMID, r.Ticket != ""
 	gr.ttl, gr.limit, gr.timeouts = r.TTL, r.Channels, g.cfg.Timeouts
 	if gr.ttl == 0 {
 		gr.ttl = g.cfg.Timeouts.Grant
+	}
+	if r.Console {
+		gr.ttl = resumeTime
 	}
 	if gr.limit == 0 {
 		gr.limit = r.Protocol.Channels()
@@ -224,7 +266,7 @@ func (g *Gateway) bindFor(gr *grant, among choice, now time.Time) (err error) {
 func (g *Gateway) answer(gr *grant, token Secret, now time.Time) Grant {
 	return Grant{
 		ID: gr.id, Token: token, Addr: g.cfg.PublicAddr, Port: gr.port, Node: gr.node,
-		Client: gr.client, TTL: gr.ttl, ExpiresAt: gr.expiry(now),
+		Client: gr.client, TTL: gr.ttl, ExpiresAt: gr.expiry(now), Password: gr.passcode.password,
 	}
 }
 

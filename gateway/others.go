@@ -131,7 +131,7 @@ func (g *Gateway) Unlearn(id ConnectionID) {
 }
 
 // Elsewhere is the living other node that serves a connection: the one of this
-// id or, when that is "", of this token. Invalid: this one does, or nobody. A
+// id or, when that is "", of this token, which may be one to resume by. Invalid: this one does, or nobody. A
 // connection whose owner has died, and that comes to this node, is this node's
 // from now on.
 func (g *Gateway) Elsewhere(id ConnectionID, token Secret) netip.Addr {
@@ -139,7 +139,7 @@ func (g *Gateway) Elsewhere(id ConnectionID, token Secret) netip.Addr {
 	defer g.mu.Unlock()
 	gr := g.reg.others[ConnectionID(strings.ToLower(string(id)))]
 	if id == "" {
-		gr = g.reg.tokens[token.hash()]
+		gr = g.reg.known(token)
 	}
 	if gr == nil || !gr.remote {
 		return netip.Addr{}
@@ -196,6 +196,14 @@ func (g *Gateway) spread(gr *grant, now time.Time) {
 	gr.told = r.Expires
 	gr.telling++
 	g.deps.Directory.Spread(r)
+}
+
+// spreadUse tells them that somebody came to a desktop, or went; the caller holds the
+// lock.
+func (g *Gateway) spreadUse(gr *grant, now time.Time) {
+	if gr.viewing() && !gr.ended && !gr.remote {
+		g.spread(gr, now)
+	}
 }
 
 // spreadInTime tells them again of grants whose records would lapse before they

@@ -95,6 +95,7 @@ type Reopening struct {
 	Request    OpenRequest // without a ticket, which has been used
 	Verified   bool        // there was one
 	SessionMax time.Duration
+	Bound      bool // it was made for this client
 }
 
 // reopenElsewhere asks the living node that has the caller's own grant for it. An
@@ -109,7 +110,7 @@ func (g *Gateway) reopenElsewhere(ctx context.Context, key reopenKey, r OpenRequ
 	if !node.IsValid() {
 		return Grant{}, ErrNotFound
 	}
-	q := Reopening{Request: r, Verified: r.Ticket != "", SessionMax: t.SessionMax}
+	q := Reopening{Request: r, Verified: r.Ticket != "", SessionMax: t.SessionMax, Bound: t.Client.IsValid()}
 	q.Request.Ticket = ""
 	answer, err := g.deps.Directory.Reopen(ctx, node, q)
 	if err != nil {
@@ -128,7 +129,11 @@ func (g *Gateway) Reopen(ctx context.Context, q Reopening) (Grant, error) {
 	}
 	g.mu.Lock()
 	key := reopenKey{r.Client, vm.host, vm.port, r.User, r.Mode}
-	answer, ok := g.reopen(key, r, TicketRequest{SessionMax: q.SessionMax}, time.Now())
+	t := TicketRequest{SessionMax: q.SessionMax}
+	if q.Bound {
+		t.Client = r.Client
+	}
+	answer, ok := g.reopen(key, r, t, time.Now())
 	if ok {
 		g.reg.grants[answer.ID].verified = q.Verified
 	}

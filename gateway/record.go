@@ -1,16 +1,18 @@
 package gateway
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
 const (
 	recordVersion = 1
-	recordMax     = 4 << 10 // bytes of a Value
+	recordMax     = 32 << 10 // bytes of a Value: a VM's authority may be in it
 	// recordAddrs is how many addresses of a VM the others are told.
 	recordAddrs = 8
 	// recordMargin is how much longer than its grant a record lives. So long
@@ -38,15 +40,24 @@ type sharedGrant struct {
 	Limit    int              `json:"limit"`
 	Timeouts Timeouts         `json:"timeouts"`
 	OpenedAt time.Time        `json:"opened_at"`
+	Desktop  Desktop          `json:"desktop,omitzero"` // nodes seal what they tell each other
+	Password Secret           `json:"password,omitempty"`
+	Spent    bool             `json:"password_spent,omitempty"`
+	Bound    bool             `json:"bound,omitempty"`
+	Busy     bool             `json:"busy,omitempty"`
+	Resumes  [][]byte         `json:"resumes,omitempty"` // hashes
+	Until    time.Time        `json:"until,omitzero"`
 }
 
 // record is what the others are told of a grant. The caller holds the lock.
 func (gr *grant) record(now time.Time) Record {
-	value, err := json.Marshal(sharedGrant{
+	value, err := json.Marshal(sharedGrant{ //nolint:gosec // the passwords in it: nodes seal what they tell each other
 		Version: recordVersion, Owner: gr.node, Client: gr.client, Port: gr.port, Mode: gr.mode,
 		Token: gr.token[:], Attached: gr.attached, Host: gr.target.host, VMPort: gr.target.port,
 		VMAddrs: gr.target.addrs[:min(len(gr.target.addrs), recordAddrs)], User: gr.user, Verified: gr.verified,
 		VMID: gr.vmID, Protocol: gr.protocol, TTL: gr.ttl, Limit: gr.limit, Timeouts: gr.timeouts, OpenedAt: gr.openedAt,
+		Desktop: gr.desktop, Password: gr.passcode.password, Spent: gr.passcode.spent, Bound: gr.bound,
+		Busy: len(gr.channels) > 0, Resumes: gr.resumeHashes(), Until: gr.until,
 	})
 	if err != nil {
 		panic(err) // there is nothing in it that has no form in JSON
@@ -75,11 +86,25 @@ func (r Record) grant() (*grant, error) {
 		id: r.ID, client: s.Client, target: target{host: s.Host, port: s.VMPort, addrs: s.VMAddrs}, user: s.User,
 		verified: s.Verified, vmID: s.VMID, protocol: s.Protocol, mode: s.Mode, node: s.Owner, openedAt: s.OpenedAt,
 		timeouts: s.Timeouts, port: s.Port, attached: s.Attached, ttl: s.TTL, limit: s.Limit, expires: r.Expires,
-		value: r.Value,
+		value: r.Value, desktop: s.Desktop, passcode: passcode{password: s.Password, spent: s.Spent}, bound: s.Bound,
+		busy: s.Busy, until: s.Until,
 	}
 	copy(gr.token[:], s.Token)
+	for i, h := range s.Resumes {
+		copy(gr.resumes[i][:], h)
+	}
 	gr.key = reopenKey{s.Client, s.Host, s.VMPort, s.User, s.Mode}
 	return gr, nil
+}
+
+// resumeHashes are those by which the grant's page comes back.
+func (gr *grant) resumeHashes() (hashes [][]byte) {
+	for _, h := range gr.resumes {
+		if h != [sha256.Size]byte{} {
+			hashes = append(hashes, h[:])
+		}
+	}
+	return hashes
 }
 
 // check tells what is wrong with the record of connection id.
@@ -94,6 +119,8 @@ func (s *sharedGrant) check(id ConnectionID) error {
 		return errors.New("the record of a connection has no owner or no client")
 	case s.Mode != ModePort && s.Mode != ModeWebSocket, (s.Mode == ModePort) != (s.Port > 0):
 		return fmt.Errorf("the record of a connection has mode %q and port %d", s.Mode, s.Port)
+	case len(s.Resumes) > 2 || slices.ContainsFunc(s.Resumes, func(h []byte) bool { return len(h) != sha256.Size }):
+		return errors.New("the record of a connection has other ways to resume it than two tokens")
 	case s.Limit < 1 || s.TTL < 0:
 		return errors.New("the record of a connection has limits that make no sense")
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"vdi-gateway/gateway/rfb"
 )
 
 // describes is a grant for records, of a client in ModePort.
@@ -36,6 +38,19 @@ func TestRecordsTellAll(t *testing.T) {
 			if rapid.Bool().Draw(t, "websocket") {
 				g.mode, g.port = ModeWebSocket, 0
 			}
+			g.bound, g.passcode.spent = rapid.Bool().Draw(t, "bound"), rapid.Bool().Draw(t, "spent")
+			g.passcode.password = Secret(text.Draw(t, "passcode"))
+			g.desktop = Desktop{
+				User: text.Draw(t, "vm user"), Password: Secret(text.Draw(t, "vm password")),
+				ViewOnly: rapid.Bool().Draw(t, "view only"), Shared: rapid.Bool().Draw(t, "shared"),
+			}
+			if rapid.Bool().Draw(t, "trust") {
+				g.desktop.Trust = &rfb.Trust{CA: text.Draw(t, "ca"), ServerName: text.Draw(t, "name"), SHA256: text.Draw(t, "pin")}
+			}
+			if rapid.Bool().Draw(t, "returns") {
+				_, g.resumes[0] = newSecret()
+				g.until = noon.Add(time.Hour)
+			}
 			if rapid.Bool().Draw(t, "for ever") {
 				g.ttl = 0
 			}
@@ -45,12 +60,12 @@ func TestRecordsTellAll(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if g.ttl > 0 && r.Expires != noon.Add(g.ttl+recordMargin) || g.ttl == 0 && !r.Expires.IsZero() {
+		if g.expires.IsZero() && !r.Expires.IsZero() || !g.expires.IsZero() && r.Expires != g.expires.Add(recordMargin) {
 			t.Errorf("the record expires at %s", r.Expires)
 		}
 		got.expires, got.value = g.expires, nil
 		same := cmp.Options{
-			cmp.AllowUnexported(grant{}, target{}, reopenKey{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+			cmp.AllowUnexported(grant{}, target{}, reopenKey{}, passcode{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 			cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
 		}
 		if diff := cmp.Diff(g, got, same); diff != "" {
@@ -70,6 +85,8 @@ func TestRecordsThatMakeNoSense(t *testing.T) {
 		"no such mode":         func(m map[string]any) { m["mode"] = "door" },
 		"a short token":        func(m map[string]any) { m["token"] = "YWJj" },
 		"nowhere to go":        func(m map[string]any) { m["vm_addrs"] = []string{} },
+		"too many ways back":   func(m map[string]any) { m["resumes"] = make([][32]byte, 3) },
+		"a short way back":     func(m map[string]any) { m["resumes"] = []string{"YWJj"} },
 		"no channel":           func(m map[string]any) { m["limit"] = 0 },
 		"a ttl before now":     func(m map[string]any) { m["ttl"] = -1 },
 		"a huge one":           func(m map[string]any) { m["user"] = strings.Repeat("x", recordMax) },

@@ -19,6 +19,7 @@ var (
 	ErrTokenUnknown   = errors.New("unknown token")
 	ErrForbidden      = errors.New("not permitted")
 	ErrUsed           = errors.New("already used")
+	ErrInUse          = errors.New("somebody else is at the desktop")
 	ErrExpired        = errors.New("expired")
 	ErrNotFound       = errors.New("no such connection")
 	ErrVMUnreachable  = errors.New("the VM does not answer")

@@ -29,6 +29,8 @@ type registry struct {
 	tokens  map[[sha256.Size]byte]*grant
 	slots   map[slot]*grant
 	byKey   map[reopenKey]*grant
+	resumes map[[sha256.Size]byte]*grant
+	desks   map[desk]map[*grant]struct{}      // grants for people at desktops
 	clients map[netip.Addr]map[netip.Addr]int // grants by client and node
 	inUse   map[uint16]int                    // grants by port
 	blocked map[uint16]time.Time
@@ -47,6 +49,7 @@ func newRegistry() *registry {
 	return &registry{
 		grants: map[ConnectionID]*grant{}, others: map[ConnectionID]*grant{}, tokens: map[[sha256.Size]byte]*grant{},
 		slots: map[slot]*grant{}, byKey: map[reopenKey]*grant{},
+		resumes: map[[sha256.Size]byte]*grant{}, desks: map[desk]map[*grant]struct{}{},
 		clients: map[netip.Addr]map[netip.Addr]int{}, inUse: map[uint16]int{}, blocked: map[uint16]time.Time{},
 		expired: map[[sha256.Size]byte]time.Time{}, lapsed: map[ConnectionID]time.Time{},
 	}
@@ -75,9 +78,11 @@ func (r *registry) add(g *grant, among choice, now time.Time) error {
 	return nil
 }
 
-// enter makes a grant known by its token, client and key.
+// enter makes a grant known by its tokens, client, key and desktop.
 func (r *registry) enter(g *grant) {
 	r.tokens[g.token] = g
+	r.awaits(g, g.resumes[0], g.resumes[1])
+	r.seat(g)
 	if r.clients[g.client] == nil {
 		r.clients[g.client] = map[netip.Addr]int{}
 	}
@@ -95,6 +100,8 @@ func (r *registry) leave(g *grant) {
 	if r.byKey[g.key] == g {
 		delete(r.byKey, g.key)
 	}
+	r.dropResumes(g)
+	r.unseat(g)
 	nodes := r.clients[g.client]
 	if nodes[g.node]--; nodes[g.node] <= 0 {
 		delete(nodes, g.node)

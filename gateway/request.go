@@ -61,6 +61,8 @@ type OpenRequest struct {
 	Mode     Mode          // "" is ModePort
 	Probe    bool          // dial the VM before answering
 	Ticket   Secret        // overrides all that names the VM, the user and limits
+	Desktop  Desktop       // how its VNC server is entered; zero: the tunnel only carries bytes
+	Console  bool          // it is for a page, which may come back after a loss
 
 	here bool // it is used on this node at once: no grant of another one will do
 }
@@ -69,6 +71,8 @@ type OpenRequest struct {
 type Grant struct {
 	ID        ConnectionID
 	Token     Secret
+	Password  Secret // for one use, by a viewer on Port; "": none is asked for
+	Resume    Secret // of a request with Console
 	Addr      string // where the client connects: address or host name
 	Port      uint16 // 0 in ModeWebSocket
 	Node      netip.Addr
@@ -159,6 +163,7 @@ type TicketRequest struct {
 	MaxUses    int
 	Channels   int
 	SessionMax time.Duration
+	Desktop    Desktop
 }
 
 // Ticket is the answer to a TicketRequest. The secret is not kept.

@@ -66,7 +66,7 @@ func (g *Gateway) spend(ctx context.Context, r *OpenRequest) (t TicketRequest, g
 	if err != nil {
 		return TicketRequest{}, nil, err
 	}
-	r.VMAddr, r.VMPort, r.VMID, r.User = t.VMAddr, t.VMPort, t.VMID, t.User
+	r.VMAddr, r.VMPort, r.VMID, r.User, r.Desktop = t.VMAddr, t.VMPort, t.VMID, t.User, t.Desktop
 	if t.Protocol != "" {
 		r.Protocol = t.Protocol
 	}

@@ -29,6 +29,10 @@ func (g *Gateway) knock(v relay.Visitor, local netip.AddrPort, pair relay.Pair) 
 			return g.pass(v, local, node, pair)
 		}
 	}
+	if g.rival(gr) {
+		g.mu.Unlock()
+		return nil
+	}
 	ch, victim, err := gr.admit(now)
 	if err == nil {
 		g.pairs++
@@ -39,6 +43,9 @@ func (g *Gateway) knock(v relay.Visitor, local netip.AddrPort, pair relay.Pair) 
 	}
 	if victim != nil {
 		victim.kill(ReasonReplaced)
+	}
+	if ch.desktop.entered() {
+		return &relay.Call{Take: func(client *net.TCPConn) { g.serveViewer(ch, client) }}
 	}
 	ch.belongs(pair)
 	return g.call(ch)
@@ -87,6 +94,7 @@ func (g *Gateway) joined(ch *channel) {
 	now := time.Now()
 	g.mu.Lock()
 	fresh := ch.begin(now)
+	g.spreadUse(ch.grant, now)
 	opened := g.event(ch.grant, EventOpen, now)
 	g.mu.Unlock()
 	if fresh {
@@ -99,7 +107,7 @@ func (g *Gateway) joined(ch *channel) {
 func (g *Gateway) failed(ch *channel, why error) {
 	failed := g.release(ch)
 	if !ch.unwanted() {
-		failed.Reason, failed.Detail = ReasonVMUnreachable, why.Error()
+		failed.Reason, failed.Detail = blame(why), why.Error()
 		g.tell(failed)
 	}
 }
@@ -118,6 +126,7 @@ func (g *Gateway) left(ch *channel, res relay.Result) {
 	now := time.Now()
 	g.mu.Lock()
 	s := ch.finish(res, now)
+	g.spreadUse(ch.grant, now)
 	g.moved.up, g.moved.down = g.moved.up+res.Up, g.moved.down+res.Down
 	var closed Event
 	if s != nil {

@@ -208,6 +208,10 @@ func (k *Keeper) Status() Status {
 	return Status{k.pair, k.fault}
 }
 
+// Viewers is what viewers are shown that speak TLS inside a protocol of their own (RFB);
+// nil: TLS is off.
+func (k *Keeper) Viewers() *tls.Config { return k.serving.Load().viewers }
+
 // Member is how this node reaches others by TLS; nil: it does not.
 func (k *Keeper) Member() *tls.Config {
 	if k == nil {

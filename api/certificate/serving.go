@@ -15,6 +15,7 @@ var errOff = errors.New("TLS is off")
 type serving struct {
 	root    *tls.Config
 	public  *tls.Config            // nil: TLS is off for users
+	viewers *tls.Config            // the same for those that do not speak HTTP inside
 	members map[string]*tls.Config // by server name
 	member  *tls.Config            // to reach others; nil: without TLS
 	trusted bool                   // the pair is not of this node's own making
@@ -32,6 +33,8 @@ func newServing(cfg Config, pair *Pair) *serving {
 	}
 	if pair != nil {
 		s.public, s.trusted = public(cfg, pair), !pair.SelfSigned
+		s.viewers = s.public.Clone()
+		s.viewers.NextProtos = nil
 	}
 	return s
 }

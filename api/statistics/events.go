@@ -21,7 +21,7 @@ var (
 	// reasons are what sessions end for.
 	reasons = []string{
 		"admin", "client_closed", "idle", "keepalive_timeout", "max_time", "replaced", "shutdown", "vm_closed",
-		"vm_unreachable", other,
+		"vm_unreachable", "not_admitted", other,
 	}
 	// buckets are upper bounds in seconds: from a LAN to a patient time-out.
 	buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}

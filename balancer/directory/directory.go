@@ -16,11 +16,11 @@ import (
 
 // Limits of a record and of what peers send.
 const (
-	MaxKind    = 16      // bytes
-	MaxKey     = 64      // bytes
-	MaxValue   = 4 << 10 // bytes
-	MaxMessage = 1 << 20 // bytes
-	MaxRecords = 1 << 20 // deletions included; what would exceed it is dropped and counted
+	MaxKind    = 16       // bytes
+	MaxKey     = 64       // bytes
+	MaxValue   = 32 << 10 // bytes
+	MaxMessage = 1 << 20  // bytes
+	MaxRecords = 1 << 20  // deletions included; what would exceed it is dropped and counted
 )
 
 // Record is a small value under a name. Kind and Key are its identity. The

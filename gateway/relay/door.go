@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"net"
 	"net/netip"
 	"time"
 )
@@ -54,6 +55,11 @@ func (e *Engine) knock(o DoorOptions, v Visitor, p Pair) *Call {
 
 // Call is where a client of a door wants to go.
 type Call struct {
+	// Take gets the client itself, on a goroutine of its own, and then nothing else of
+	// the call counts: somebody has to talk to it before it is joined, by Join. It is
+	// called once, with nil where descriptors have run out. nil: the VM is dialled.
+	Take func(client *net.TCPConn)
+
 	To      []netip.AddrPort // tried in turn
 	Timeout time.Duration    // for all of them, in equal shares; 0: the kernel's
 	// Setup prepares the socket to the VM; it may be nil.

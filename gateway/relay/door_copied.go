@@ -148,6 +148,11 @@ func (d *copiedDoor) welcome(c *net.TCPConn, v Visitor) {
 			_ = raw.Control(func(fd uintptr) { d.opt.Accepted(int(fd)) }) // it has just been accepted
 		}
 	}
+	if call.Take != nil {
+		a.cancel()
+		d.engine.wg.Go(func() { call.Take(c) })
+		return
+	}
 	d.engine.wg.Go(func() { a.connect(call) })
 }
 

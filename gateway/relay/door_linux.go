@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -192,8 +193,41 @@ func (l *loop) receive(d *door, fd int, client netip.AddrPort) {
 		resetSocket(fd)
 		return
 	}
+	if call.Take != nil {
+		d.give(fd, call)
+		_ = unix.Close(fd) // the connection lives on in a duplicate
+		return
+	}
 	f.enrol(l)
 	f.start(l, d, call)
+}
+
+// give hands a duplicate of the client to who takes it.
+func (d *door) give(fd int, call *Call) {
+	if d.opt.Accepted != nil {
+		d.opt.Accepted(fd)
+	}
+	conn, err := connOf(fd)
+	if err != nil {
+		abrupt(fd) // who closes it resets it
+	}
+	d.engine.wg.Go(func() { call.Take(conn) })
+}
+
+// connOf is a connection of package net on a duplicate of the descriptor; nil with an
+// error.
+func connOf(fd int) (*net.TCPConn, error) {
+	twin, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) //nolint:gosec // descriptors are small
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(twin), "client") //nolint:gosec // descriptors are small
+	defer func() { _ = file.Close() }()         // FileConn makes a duplicate of its own
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil
 }
 
 // enrol makes the flow one of its loop's and engine's.

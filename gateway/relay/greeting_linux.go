@@ -67,6 +67,11 @@ func (f *flow) heard(l *loop, h header) {
 		f.kill(l, ClientClosed)
 		return
 	}
+	if call.Take != nil {
+		g.door.give(f.client.fd, call)
+		f.end(l, Result{Reason: ClientClosed}) // nobody is told: it was nobody's yet
+		return
+	}
 	f.start(l, g.door, call)
 }
 

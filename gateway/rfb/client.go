@@ -13,6 +13,9 @@ const failedReason = "Authentication failed"
 // Terms are the one security type that a client is offered, and what it needs.
 type Terms struct {
 	Type Type // one of the constants; clients cannot choose another
+	// Also is a second sub-type of VeNCrypt, which a client of an encrypted Type may choose
+	// that cannot do the first. 0: none.
+	Also Type
 	// Old is offered in its place to clients of version 3.3, which do not know VeNCrypt:
 	// None or VncAuth. 0: they are told that they are too old.
 	Old      Type
@@ -69,14 +72,13 @@ func serve(ctx context.Context, conn net.Conn, terms Terms, handshake func(*clie
 // check says what is wrong with the terms. An empty password would open to everybody who
 // leaves his empty; of a longer one VncAuth would look at the first 8 bytes only.
 func (t Terms) check() error {
+	if err := t.checkTypes(); err != nil {
+		return err
+	}
 	switch {
-	case !t.Type.spoken():
-		return misconfigured("a client cannot be offered %s", t.Type)
-	case t.Old != 0 && t.Old != None && t.Old != VncAuth:
-		return misconfigured("a client of version 3.3 cannot be offered %s", t.Old)
 	case t.wantsPassword() && (len(t.Password) == 0 || len(t.Password) > passwordLength):
 		return misconfigured("a password of VncAuth has 1 to %d bytes, this one %d", passwordLength, len(t.Password))
-	case t.Type == X509Plain && t.Check == nil:
+	case (t.Type == X509Plain || t.Also == X509Plain) && t.Check == nil:
 		return misconfigured("nobody checks user and password of X509Plain")
 	case t.Type.Encrypted() && t.Certificate == nil:
 		return misconfigured("%s without a certificate", t.Type)
@@ -84,8 +86,20 @@ func (t Terms) check() error {
 	return nil
 }
 
+func (t Terms) checkTypes() error {
+	switch {
+	case !t.Type.spoken():
+		return misconfigured("a client cannot be offered %s", t.Type)
+	case t.Also != 0 && (!t.Also.Encrypted() || !t.Type.Encrypted()):
+		return misconfigured("a client cannot be offered %s beside %s", t.Also, t.Type)
+	case t.Old != 0 && t.Old != None && t.Old != VncAuth:
+		return misconfigured("a client of version 3.3 cannot be offered %s", t.Old)
+	}
+	return nil
+}
+
 func (t Terms) wantsPassword() bool {
-	return t.Type == VncAuth || t.Type == X509Vnc || t.Old == VncAuth
+	return t.Type == VncAuth || t.Type == X509Vnc || t.Also == X509Vnc || t.Old == VncAuth
 }
 
 // client is a handshake in which we are the server.
@@ -156,7 +170,7 @@ func (c *client) agreeType(ctx context.Context) (Type, error) {
 	case c.report.Version == V33:
 		return t, c.writeU32(uint32(t))
 	case t.Encrypted():
-		return t, c.enterTLS(ctx)
+		return c.enterTLS(ctx)
 	}
 	return t, c.offer(t)
 }

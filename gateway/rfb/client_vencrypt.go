@@ -3,23 +3,30 @@ package rfb
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
+	"slices"
 )
 
 // venCryptNo answers a version that is not spoken here, as TigerVNC does.
 const venCryptNo = 255
 
-// enterTLS offers VeNCrypt with the one sub-type and leaves c.conn encrypted.
-func (c *client) enterTLS(ctx context.Context) error {
+// enterTLS offers VeNCrypt with the sub-types of the terms and leaves c.conn encrypted.
+func (c *client) enterTLS(ctx context.Context) (Type, error) {
 	if err := c.offer(veNCrypt); err != nil {
-		return err
+		return invalid, err
 	}
 	if err := c.agreeVeNCrypt(); err != nil {
-		return err
+		return invalid, err
 	}
-	if err := c.offerSubType(c.terms.Type); err != nil {
-		return err
+	offered := []Type{c.terms.Type}
+	if c.terms.Also != 0 {
+		offered = append(offered, c.terms.Also)
 	}
-	return c.startTLS(ctx)
+	t, err := c.offerSubTypes(offered)
+	if err != nil {
+		return invalid, err
+	}
+	return t, c.startTLS(ctx)
 }
 
 func (c *client) startTLS(ctx context.Context) error {
@@ -57,14 +64,18 @@ func (c *client) agreeVeNCrypt() error {
 	return c.write(venCryptVersionOK)
 }
 
-func (c *client) offerSubType(t Type) error {
+func (c *client) offerSubTypes(offered []Type) (Type, error) {
 	c.step = "types of VeNCrypt"
-	if err := c.write(1, 0, 0, byte(t>>8), byte(t)); err != nil {
-		return err
+	message := []byte{byte(len(offered))}
+	for _, t := range offered {
+		message = binary.BigEndian.AppendUint32(message, uint32(t))
+	}
+	if err := c.write(message...); err != nil {
+		return invalid, err
 	}
 	chosen, err := c.readU32()
-	if err == nil && Type(chosen) != t {
-		return c.fail(Protocol, "it chooses %s, and %s was offered", Type(chosen), t)
+	if err == nil && !slices.Contains(offered, Type(chosen)) {
+		return invalid, c.fail(Protocol, "it chooses %s, and %s was offered", Type(chosen), list(offered))
 	}
-	return err
+	return Type(chosen), err
 }

@@ -31,7 +31,7 @@ export const initial = Object.freeze({
   said: "", // what the other side said of it, in its own words
   retry: false, // ended, and trying again can help
   name: "", // what the desktop calls itself
-  session: Object.freeze({ desktop: "", user: "", viewOnly: false, shared: false }),
+  session: Object.freeze({ id: "", desktop: "", user: "", viewOnly: false, shared: false }),
 });
 
 // called is what the user knows the desktop by: the gateway's word for it, else its

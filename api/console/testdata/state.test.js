@@ -3,7 +3,7 @@ import { same } from "./same.js";
 // A case is a story: events, and after some of them what the state then has.
 export default async load => {
   const { called, initial, step, PATIENCE } = await load("state.js");
-  const session = { desktop: "d", user: "u", viewOnly: false, shared: true };
+  const session = { id: "0123456789abcdef", desktop: "d", user: "u", viewOnly: false, shared: true };
 
   const tell = story => () => {
     let s = initial;

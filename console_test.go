@@ -101,15 +101,38 @@ func TestConsoleInChromium(t *testing.T) {
 // Behind the virtual address, any node.
 func TestConsoleOfAClusterInChromium(t *testing.T) {
 	t.Parallel()
-	g := startGroup(t, 2, nil)
-	l := g.nodes[1].link(t, startDesktop(t, desktop.Config{}), "any")
-	if want := fmt.Sprintf("http://%s:8002/console/?token=%s", g.virtual, l.Ticket); l.ConsoleURL != want {
+	for scheme, ssl := range map[string]bool{"http": false, "https": true} {
+		t.Run(scheme, func(t *testing.T) {
+			g := startGroup(t, 2, keys{"ssl": ssl})
+			l, base := g.nodes[1].link(t, startDesktop(t, desktop.Config{}), "any"), fmt.Sprintf("%s://%s:8002", scheme, g.virtual)
+			l.opensInChromium(t, base)
+		})
+	}
+}
+
+func TestConsoleOverIPv6InChromium(t *testing.T) {
+	t.Parallel()
+	own := netip.IPv6Loopback()
+	if l, err := net.Listen("tcp", netip.AddrPortFrom(own, 0).String()); err != nil {
+		t.Skip("there is no IPv6 here")
+	} else {
+		_ = l.Close()
+	}
+	n := launch(t, newDatabase(t, testSettings(t, own, nil)), own)
+	n.waitReady(t)
+	n.link(t, startDesktop(t, desktop.Config{}), "any").opensInChromium(t, fmt.Sprintf("http://[::1]:%d", testAPIPort))
+}
+
+// opensInChromium opens a link that has to begin with base.
+func (l link) opensInChromium(t *testing.T, base string) {
+	t.Helper()
+	if want := base + "/console/?token=" + l.Ticket; l.ConsoleURL != want {
 		t.Fatalf("got %s, want %s", l.ConsoleURL, want)
 	}
-	b := browser.New(t)
+	b := browser.New(t, chromedp.Flag("ignore-certificate-errors", true))
 	b.Do(t, chromedp.Navigate(l.ConsoleURL))
 	shows(t, b, "800")
-	for _, c := range b.Complaints("http://" + g.virtual.String() + ":8002") {
+	for _, c := range b.Complaints(base) {
 		t.Error(c)
 	}
 }

@@ -72,6 +72,11 @@ func caseTokenInQuery(t *testing.T) {
 }
 
 func caseIPv6(t *testing.T) {
+	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skip("there is no IPv6 here")
+	} else {
+		_ = l.Close()
+	}
 	n := newNode(t, func(c *Config, _ *gateway.Config) { c.Listen = []netip.AddrPort{netip.MustParseAddrPort("[::1]:0")} }).named()
 	target := vm(t)
 	for origin, want := range map[string]int{
@@ -297,8 +302,14 @@ func caseTokenMasked(t *testing.T) {
 func caseSubprotocols(t *testing.T) {
 	n, target := newNamed(t), vm(t)
 	for _, tt := range []struct{ offered, answered string }{
-		{"", ""}, {"binary", "binary"}, {"base64, binary", "binary"}, {"base64,  binary", "binary"}, {" binary ", "binary"},
-		{"base64 ,\tbinary , x", "binary"}, {"base64", ""}, {"vdi.token.", ""},
+		{"", ""},
+		{"binary", "binary"},
+		{"base64, binary", "binary"},
+		{"base64,  binary", "binary"},
+		{" binary ", "binary"},
+		{"base64 ,\tbinary , x", "binary"},
+		{"base64", ""},
+		{"vdi.token.", ""},
 	} {
 		p := n.opened(target)
 		headers := []string{p.header()}

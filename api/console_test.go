@@ -293,6 +293,22 @@ func (n *node) status(client, request string) string {
 	return fmt.Sprint(resp.StatusCode)
 }
 
+// The loopback is an origin for who is on this host, not for who was brought here by a
+// proxy on it.
+func TestLoopbackOriginsComeOverLoopback(t *testing.T) {
+	n := newNode(t, trusting).named()
+	port := n.server.Addrs()[0].Port()
+	for client, want := range map[string]string{"127.0.0.9": "200", "203.0.113.7": "403"} {
+		for _, host := range []string{"localhost", "127.0.0.1", "[::1]"} {
+			body := `{"ticket":"` + n.ticket(vm(t)) + `"}`
+			got := n.status(client, fmt.Sprintf("POST /console/session HTTP/1.1\r\nHost: localhost\r\nOrigin: http://%s:%d\r\nContent-Length: %d\r\n\r\n%s", host, port, len(body), body))
+			if got != want {
+				t.Errorf("%s for %s: got %s, want %s", host, client, got, want)
+			}
+		}
+	}
+}
+
 func TestConsoleOfANodeThatIsOff(t *testing.T) {
 	n := newNamed(t)
 	ticket := n.ticket(vm(t))

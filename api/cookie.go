@@ -22,7 +22,7 @@ const (
 // sessionCookie carries a secret from the answer to a page to the page's WebSocket,
 // and nowhere else. A negative time removes it.
 func sessionCookie(r *http.Request, session, secret string, life time.Duration) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure where the page came by TLS; others have no TLS to keep to
 		Name: cookiePrefix + session, Value: secret, Path: "/v3/connect/", MaxAge: int(life / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
 	}

@@ -22,8 +22,7 @@ const (
 	demoPorts   = 10 // ports of the demo's range
 	demoFrames  = 40 // frames the demo's viewer waits for
 	demoTime    = 30 * time.Second
-	demoTTL     = 300  // seconds the printed tunnel lives without a renewal
-	demoLink    = 3600 // seconds the printed link can be opened in
+	demoTTL     = 300 // seconds the printed tunnel lives without a renewal
 	demoRenewal = 20 * time.Second
 )
 
@@ -180,11 +179,7 @@ func (d *demo) play(ctx context.Context) error {
 		return nil
 	}
 	d.say("%d frames, %s of a live desktop seen through the tunnel on %s", frames, size(bytes), tunnel.addr())
-	page, err := d.page(ctx, dispatcher)
-	if err != nil {
-		return err
-	}
-	d.explain(tunnel, page)
+	d.explain(tunnel)
 	return d.keep(ctx, user, tunnel)
 }
 
@@ -231,21 +226,6 @@ func (d *demo) open(ctx context.Context, dispatcher, user *client) (demoTunnel, 
 	return tunnel, err
 }
 
-// page makes a ticket for the browser console, and returns the link that a user gets.
-func (d *demo) page(ctx context.Context, dispatcher *client) (string, error) {
-	vm, err := netip.ParseAddrPort(d.desktop)
-	if err != nil {
-		return "", err
-	}
-	var ticket struct {
-		ConsoleURL string `json:"console_url"`
-	}
-	err = dispatcher.call(ctx, "POST", "/v3/tickets/", map[string]any{
-		"vm_address": vm.Addr().String(), "vm_port": vm.Port(), "protocol": "vnc", "user": "carol", "vm_id": "Sample desktop", "ttl_s": demoLink,
-	}, &ticket)
-	return ticket.ConsoleURL, err
-}
-
 // watch looks at the desktop through the tunnel, types a greeting, and counts
 // what it sees.
 func (d *demo) watch(ctx context.Context, t demoTunnel) (frames int, bytes int64, err error) {
@@ -278,7 +258,7 @@ func (d *demo) watch(ctx context.Context, t demoTunnel) (frames int, bytes int64
 }
 
 // explain prints what to try next.
-func (d *demo) explain(t demoTunnel, page string) {
+func (d *demo) explain(t demoTunnel) {
 	vm, err := netip.ParseAddrPort(d.desktop)
 	if err != nil {
 		return
@@ -287,13 +267,11 @@ func (d *demo) explain(t demoTunnel, page string) {
 	fmt.Printf(`
 Look at it yourself (the tunnel stays open to this host while the demo runs):
   vncviewer %s::%d
-Or in a browser; the link works once, within an hour:
-  %[10]s
 
 Swagger UI, press Authorize and give one of the keys:
-  %[3]s/swagger/index.html
-  api_key (dispatcher)  %[4]s
-  cli_key (client)      %[5]s
+  %s/swagger/index.html
+  api_key (dispatcher)  %s
+  cli_key (client)      %s
 
 Sessions and traffic as they happen:
   http://127.0.0.1:%[9]d/
@@ -307,7 +285,7 @@ The same by hand:
   vdi-gateway status --db %[8]s
 
 Ctrl-C ends the demo.
-`, t.Address, t.Port, d.url, api, cli, vm.Addr(), vm.Port(), d.databasePath(), d.settings.StatsPort, page)
+`, t.Address, t.Port, d.url, api, cli, vm.Addr(), vm.Port(), d.databasePath(), d.settings.StatsPort)
 }
 
 // keep renews the printed tunnel, as a client does, until the demo is ended.

@@ -36,7 +36,7 @@ type consoleAnswer struct {
 	User     string `json:"user" example:"alice"`
 	ViewOnly bool   `json:"view_only" example:"false"`
 	Shared   bool   `json:"shared" example:"false"`
-	Resume   string `json:"resume" example:"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"` // for one POST /console/resume
+	Resume   string `json:"resume" example:"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"` // for POST /console/resume
 	Session  string `json:"session" example:"0123456789abcdef"`                           // of GET /v3/connect/?session=
 } // @name Console
 
@@ -87,7 +87,7 @@ func (s *Server) beginConsole(c echo.Context) error {
 // resumeConsole goes on with the session of a page that lost its connection.
 //
 //	@Summary		Resume a session of the browser console
-//	@Description	The token is that of the last answer, and good once. The answer has another one, and a cookie as that of POST /console/session.
+//	@Description	The token is that of the last answer. This answer has another one, and a cookie as that of POST /console/session.
 //	@Tags			console
 //	@Param			body	body		resumeBody	true	"the token"
 //	@Success		200		{object}	consoleAnswer

@@ -60,7 +60,7 @@ func (n *node) begins(target netip.AddrPort, want int, headers ...string) {
 	if got := n.begin(n.ticket(target), headers...); got.status != want {
 		n.t.Errorf("session, %q: got %d %s, want %d", headers, got.status, got.body, want)
 	}
-	if got := n.call("POST", "/console/resume", `{"resume":"x"}`, headers...); got.status != 403 || (want == 403) == strings.Contains(string(got.body), "not known") {
+	if got := n.call("POST", "/console/resume", `{"resume":"x"}`, headers...); got.status != 403 || (want == 403) != strings.Contains(string(got.body), "this origin") {
 		n.t.Errorf("resume, %q: got %d %s, want the origin refused: %t", headers, got.status, got.body, want == 403)
 	}
 }
@@ -183,7 +183,7 @@ func caseForwardedScheme(t *testing.T) {
 func caseMalformedCookie(t *testing.T) {
 	n, target := newNamed(t), vm(t)
 	for _, before := range []string{"?=!; ", "=; ", ";;; ", `a="; `, "vdi-console-; ", "vdi-console-0000000000000000=x; ", "session=x; ", "\t=\t; "} {
-		p := n.opened(target)
+		p := n.opened(vm(t))
 		got := n.handshake(p.path(), "Cookie: "+before+p.cookie.Name+"="+p.cookie.Value+"; ?=!")
 		if got.status != 101 {
 			t.Errorf("%q before it: got %d %s, want 101", before, got.status, got.body)
@@ -227,7 +227,7 @@ func caseHostDoesNotPoison(t *testing.T) {
 	}
 	req.Host = "evil.example"
 	req.Header.Set("Origin", "http://evil.example")
-	if got := n.do(req); got.status != 403 || strings.Contains(string(got.body), "not known") {
+	if got := n.do(req); got.status != 403 || !strings.Contains(string(got.body), "this origin") {
 		t.Errorf("got %d %s, want the origin refused", got.status, got.body)
 	}
 }
@@ -255,9 +255,9 @@ func caseFormerHost(t *testing.T) {
 }
 
 func caseSessionTimer(t *testing.T) {
-	n, target := newNamed(t), vm(t)
-	armed := n.attachPage(n.opened(target, `"session_max_s":1`))
-	free := n.attachPage(n.opened(target))
+	n := newNamed(t)
+	armed := n.attachPage(n.opened(vm(t), `"session_max_s":1`))
+	free := n.attachPage(n.opened(vm(t)))
 	n.echo(armed, "hello")
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
@@ -300,7 +300,7 @@ func caseTokenMasked(t *testing.T) {
 }
 
 func caseSubprotocols(t *testing.T) {
-	n, target := newNamed(t), vm(t)
+	n := newNamed(t)
 	for _, tt := range []struct{ offered, answered string }{
 		{"", ""},
 		{"binary", "binary"},
@@ -311,7 +311,7 @@ func caseSubprotocols(t *testing.T) {
 		{"base64", ""},
 		{"vdi.token.", ""},
 	} {
-		p := n.opened(target)
+		p := n.opened(vm(t))
 		headers := []string{p.header()}
 		if tt.offered != "" {
 			headers = append(headers, "Sec-WebSocket-Protocol: "+tt.offered)

@@ -100,6 +100,33 @@ func TestReplays(t *testing.T) {
 	}
 }
 
+// A page whose connection breaks comes back, each time with another token.
+func TestResuming(t *testing.T) {
+	n := newNamed(t)
+	p := n.opened(vm(t))
+	if p.Resume == "" {
+		t.Skip("the gateway does not resume sessions yet")
+	}
+	ws := n.attachPage(p)
+	for range 3 {
+		n.echo(ws, "hello")
+		_ = ws.CloseNow() // as a network does
+		spent := `{"resume":"` + p.Resume + `"}`
+		eventually(t, "the page is back", func() bool {
+			got := n.call("POST", "/console/resume", spent, "Origin: http://"+gw)
+			if got.status == 200 {
+				p = pageOf(got)
+			}
+			return got.status == 200
+		})
+		ws = n.attachPage(p)
+		if got := n.call("POST", "/console/resume", spent); got.status != 403 && got.status != 409 {
+			t.Errorf("the token again: got %d %s, want it spent", got.status, got.body)
+		}
+	}
+	n.echo(ws, "it goes on")
+}
+
 func TestAGrantForAPage(t *testing.T) {
 	n, target := newNamed(t), vm(t)
 	grant := n.open(target, `"mode":"websocket"`, `"protocol":"vnc"`)
@@ -229,6 +256,9 @@ func TestGuessesAreBounded(t *testing.T) {
 		return n.status(from, "GET /v3/connect/?token="+secret+" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 	}
+	resume := func(from, secret string) string {
+		return n.status(from, "POST /console/resume HTTP/1.1\r\nHost: x\r\n"+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(secret)+13)+`{"resume":"`+secret+`"}`)
+	}
 	fresh := func() string { return n.open(target, `"mode":"websocket"`).Token }
 	for range 2 * wrongSecrets {
 		if got := begin(client, fresh()); got != "200" {
@@ -238,8 +268,11 @@ func TestGuessesAreBounded(t *testing.T) {
 	n.server.guesses = gateway.NewThrottle(1, wrongSecrets) // seldom does one come back in the time of this test
 	for i := range wrongSecrets {
 		try, want := begin, "403"
-		if i%2 == 1 {
+		switch i % 3 {
+		case 1:
 			try, want = attach, "401"
+		case 2:
+			try = resume
 		}
 		if got := try(client, fmt.Sprint("guess", i)); got != want {
 			t.Fatalf("guess %d: got %s, want %s", i, got, want)
@@ -261,9 +294,7 @@ func TestGuessesAreBounded(t *testing.T) {
 		"a guess at the tunnel": func() string { return attach(client, "x") },
 		"a good one":            func() string { return begin(client, fresh()) },
 		"a good one, tunnel":    func() string { return attach(client, fresh()) },
-		"a resume token": func() string {
-			return n.status(client, "POST /console/resume HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n"+`{"resume":"x"}`)
-		},
+		"a resume token":        func() string { return resume(client, "x") },
 	} {
 		if got := refused(try); got != "429" {
 			t.Errorf("over the limit, %s: got %s, want 429", name, got)

@@ -26,10 +26,11 @@ func (s *Server) guessing(c echo.Context) error {
 	return nil
 }
 
-// guessed counts a secret that nobody knows, and passes the error on.
+// guessed counts a secret that nobody knows, or that is not this client's, and passes
+// the error on.
 func (s *Server) guessed(c echo.Context, err error) error {
-	unknown := errors.Is(err, gateway.ErrTokenUnknown) || errors.Is(err, gateway.ErrTicketUnknown)
-	if unknown && !s.guesses.Allow(clientOf(c)) {
+	wrong := errors.Is(err, gateway.ErrTokenUnknown) || errors.Is(err, gateway.ErrTicketUnknown) || errors.Is(err, gateway.ErrForbidden)
+	if wrong && !s.guesses.Allow(clientOf(c)) {
 		return tooManyGuesses()
 	}
 	return err

@@ -94,7 +94,7 @@ function lose(s, { now, wait = 0 }, why) {
 }
 
 // What an answer of the gateway means: why, and whether to try again can help.
-const codes = { TARGET_DENIED: ["not_allowed", false] };
+const codes = { TARGET_DENIED: ["not_allowed", false], DESKTOP_IN_USE: ["in_use", true] };
 const statuses = {
   423: ["disabled", true], 429: ["too_often", true], 502: ["no_desktop", true], 503: ["overloaded", true], 504: ["no_desktop", true],
 };

@@ -93,7 +93,7 @@ export default async load => {
 
   const first = [["begin", { ticket: true }]], again = [...lost, ["due"]];
   for (const [status, code, why, retry] of [
-    [403, "FORBIDDEN", "unknown", false], [403, "TARGET_DENIED", "not_allowed", false], [401, "", "unknown", false], [404, "", "unknown", false],
+    [403, "FORBIDDEN", "unknown", false], [403, "TARGET_DENIED", "not_allowed", false], [409, "DESKTOP_IN_USE", "in_use", true], [401, "", "unknown", false], [404, "", "unknown", false],
     [409, "GRANT_USED", "used", false], [410, "GRANT_EXPIRED", "expired", false], [423, "DISABLED", "disabled", true],
     [429, "RATE_LIMITED", "too_often", true], [502, "VM_UNREACHABLE", "no_desktop", true], [503, "DRAINING", "overloaded", true],
     [504, "VM_TIMEOUT", "no_desktop", true], [500, "INTERNAL", "trouble", true], [400, "", "trouble", true],

@@ -149,6 +149,7 @@ func planAPI(s settingsdb.Settings, node netip.Addr) api.Config {
 	for _, a := range apiAddrs(s, node) {
 		c.Listen = append(c.Listen, netip.AddrPortFrom(a, port(s.APIPort)))
 	}
+	planConsole(&c, s, node)
 	return c
 }
 

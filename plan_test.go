@@ -259,6 +259,7 @@ func TestPlan(t *testing.T) {
 			tt.change(&s)
 			tt.want(&want)
 			want.certificate = planCertificate(s) // has a table of its own
+			planConsole(&want.api, s, node)       // likewise
 			same := cmp.Options{
 				cmpopts.EquateEmpty(),
 				cmp.AllowUnexported(plan{}, planCluster{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),

@@ -30,6 +30,8 @@ import (
 //	@tag.description	With `cli_key`: open, renew and give back tunnels.
 //	@tag.name		dispatcher
 //	@tag.description	With `api_key`: settings, connections, tickets, health.
+//	@tag.name		console
+//	@tag.description	What the page at /console/ asks, with a ticket.
 //	@tag.name		probes
 //	@tag.description	Open to all, without detail.
 //	@securityDefinitions.apikey	api_key
@@ -144,6 +146,9 @@ func (s *Server) operations() []operation {
 		{http.MethodPost, "/v3/tickets/", dispatcher, false, s.makeTicket},
 		{http.MethodPost, "/v3/drain/", dispatcher, true, s.drain},
 		{http.MethodPost, "/v3/failover/", dispatcher, true, s.failover},
+
+		{http.MethodPost, "/console/session", anyone, false, s.beginConsole}, // the ticket is the key
+		{http.MethodPost, "/console/resume", anyone, false, s.resumeConsole}, // likewise
 
 		{http.MethodGet, "/livez", anyone, false, s.live},
 		{http.MethodGet, "/readyz", anyone, false, s.ready},

@@ -18,7 +18,7 @@ import (
 // bodied are the operations that read a body.
 var bodied = []string{
 	"/v3/open_connection/", "/v3/connect/", "/v3/close_connection/", "/v3/change_settings/",
-	"/v3/confirm_settings/", "/v3/disconnect/", "/v3/tickets/", "/v3/drain/", "/v3/failover/",
+	"/v3/confirm_settings/", "/v3/disconnect/", "/v3/tickets/", "/v3/drain/", "/v3/failover/", "/console/session", "/console/resume",
 }
 
 // holder calls a path with the key it asks for.
@@ -223,6 +223,10 @@ func TestPathsAndMethods(t *testing.T) {
 		{"GET", "///", 400, "BAD_REQUEST", ""},
 		{"GET", "/v3//health/", 400, "BAD_REQUEST", ""},
 		{"GET", "/%2Fexample.com/", 400, "BAD_REQUEST", ""},
+		{"GET", "//console/", 400, "BAD_REQUEST", ""},
+		{"GET", "//example.com/console", 400, "BAD_REQUEST", ""},
+		{"GET", "/console//", 400, "BAD_REQUEST", ""},
+		{"PUT", "/console/session", 405, "METHOD_NOT_ALLOWED", "POST"},
 	} {
 		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
 			got := n.call(tt.method, tt.path, "", "X-API-Key: "+apiKey)
@@ -238,9 +242,10 @@ func TestHeadersOfAllAnswers(t *testing.T) {
 	n := newNode(t, nil)
 	for path, store := range map[string]string{
 		"/v3/health/": "no-store", "/v3/nothing": "no-store", "/livez": "", "/swagger/index.html": "",
+		"/console": "no-store", "/console/": "no-store", "/console/nothing": "no-store", "/console/session": "no-store",
 	} {
 		got := n.api("GET", path, "")
-		if got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Cache-Control") != store {
+		if got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Referrer-Policy") != "no-referrer" || got.header.Get("Cache-Control") != store {
 			t.Errorf("%s: got %v, want nosniff and Cache-Control %q", path, got.header, store)
 		}
 	}
@@ -278,10 +283,10 @@ func TestCompression(t *testing.T) {
 // or keys from being marked for compression.
 func TestNothingSecretIsCompressed(t *testing.T) {
 	n := newNode(t, nil)
-	secret := []string{"open_connection", "connect", "close_connection", "get_settings", "change_settings", "tickets"}
+	secret := []string{"/v3/open_connection/", "/v3/connect/", "/v3/close_connection/", "/v3/get_settings/", "/v3/change_settings/", "/v3/tickets/", "/console/session", "/console/resume"}
 	for _, op := range n.server.operations() {
 		for _, name := range secret {
-			if op.path == "/v3/"+name+"/" && op.zip {
+			if op.path == name && op.zip {
 				t.Errorf("%s %s may be compressed", op.method, op.path)
 			}
 		}

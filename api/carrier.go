@@ -16,10 +16,11 @@ const subprotocol = "binary"
 // carry attaches a WebSocket to a tunnel.
 //
 //	@Summary		Attach to a tunnel through the HTTP port (WebSocket)
-//	@Description	With `Upgrade: websocket` and the token of a grant, or a ticket, as subprotocol `vdi.token.TOKEN` beside `binary` (answered: `binary`), or as `?token=`. The token is the credential, no key is needed. Binary frames carry the VM's byte stream. Without an upgrade: 401 without the key, 426 with it.
+//	@Description	With `Upgrade: websocket` and the token of a grant, or a ticket, as subprotocol `vdi.token.TOKEN` beside `binary` (answered: `binary`), or as `?token=`, or in the cookie of a session of the console that `?session=` names; in this order. The token is the credential, no key is needed. Binary frames carry the VM's byte stream. Without an upgrade: 401 without the key, 426 with it.
 //	@Tags			client
 //	@Security		cli_key
 //	@Param			token					query	string	false	"the token, unless a subprotocol carries it"	example(q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA)
+//	@Param			session					query	string	false	"a session of the console: its cookie carries the token"	example(0123456789abcdef)
 //	@Param			Sec-WebSocket-Protocol	header	string	false	"`binary, vdi.token.TOKEN`"						example(binary, vdi.token.q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA)
 //	@Success		101						"the tunnel is up"
 //	@Failure		400						{object}	errorBody	"BAD_REQUEST: a malformed upgrade"
@@ -29,7 +30,7 @@ const subprotocol = "binary"
 //	@Failure		410						{object}	errorBody	"GRANT_EXPIRED"
 //	@Failure		423						{object}	errorBody	"DISABLED"
 //	@Failure		426						{object}	errorBody	"UPGRADE_REQUIRED"
-//	@Failure		429						{object}	errorBody	"RATE_LIMITED, with Retry-After"
+//	@Failure		429						{object}	errorBody	"RATE_LIMITED, also too many unknown tokens; with Retry-After"
 //	@Failure		500						{object}	errorBody	"INTERNAL"
 //	@Failure		502						{object}	errorBody	"VM_UNREACHABLE"
 //	@Failure		503						{object}	errorBody	"OVERLOADED, DRAINING, with Retry-After"
@@ -40,15 +41,8 @@ func (s *Server) carry(c echo.Context) error {
 	if !wantsUpgrade(r.Header) {
 		return s.askForUpgrade(c)
 	}
-	if !sameOrigin(r) {
-		return failWith(http.StatusForbidden, codeForbidden, "pages of another origin may not attach")
-	}
-	token := carriedToken(r)
-	if token == "" {
-		return failWith(http.StatusUnauthorized, codeUnauthorized,
-			"a token is required: as subprotocol `"+tokenPrefix+"TOKEN` or as `?token=`")
-	}
-	if err := checkHandshake(c); err != nil {
+	token, err := s.credential(c)
+	if err != nil {
 		return err
 	}
 	if node := s.owner(c, "", token); node.IsValid() {
@@ -58,7 +52,7 @@ func (s *Server) carry(c echo.Context) error {
 		return s.deps.Gateway.Attach(r.Context(), token, clientOf(c))
 	})
 	if err != nil {
-		return err
+		return s.guessed(c, err)
 	}
 	return s.serveLeg(c, attachment)
 }
@@ -79,7 +73,7 @@ func (s *Server) serveLeg(c echo.Context, attachment *gateway.Attachment) error 
 	conn := connOf(c.Request())
 	ws, err := websocket.Accept(c.Response(), c.Request(), &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
-		InsecureSkipVerify: true, // sameOrigin looked closer, at the scheme too
+		InsecureSkipVerify: true, // checkOrigin looked closer, at the scheme too
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {

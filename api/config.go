@@ -25,6 +25,14 @@ type Config struct {
 	Trusted []netip.Prefix
 	// PingInterval is the time between two pings of a WebSocket; 0: none.
 	PingInterval time.Duration
+	// Hosts and Ports are what users reach the API by: addresses or names, and
+	// ports. Pages that come from there may open desktops.
+	Hosts []string
+	Ports []uint16
+	// Origins are those of other pages that may.
+	Origins []settingsdb.Origin
+	// ConsoleURL is the console's page as users reach it; "": nobody is sent there.
+	ConsoleURL string
 	// Compression allows gzip where nothing secret is answered.
 	Compression bool
 }
@@ -32,7 +40,8 @@ type Config struct {
 // state is a Config in the form requests need it.
 type state struct {
 	Config
-	keys keyring
+	keys    keyring
+	origins origins
 }
 
 func newState(c Config) *state {
@@ -40,13 +49,15 @@ func newState(c Config) *state {
 	slices.SortFunc(c.Listen, netip.AddrPort.Compare)
 	c.Listen = slices.Compact(c.Listen)
 	c.Trusted = slices.Clone(c.Trusted)
-	return &state{Config: c, keys: newKeyring(c)}
+	c.Hosts, c.Ports, c.Origins = slices.Clone(c.Hosts), slices.Clone(c.Ports), slices.Clone(c.Origins)
+	return &state{Config: c, keys: newKeyring(c), origins: newOrigins(c)}
 }
 
 // equal tells whether two states want the same.
 func (a *state) equal(b *state) bool {
 	return slices.Equal(a.Listen, b.Listen) && a.APIKey == b.APIKey && a.ClientKey == b.ClientKey &&
-		a.Node == b.Node && slices.Equal(a.Trusted, b.Trusted) && a.PingInterval == b.PingInterval && a.Compression == b.Compression
+		a.Node == b.Node && slices.Equal(a.Trusted, b.Trusted) && a.PingInterval == b.PingInterval && a.Compression == b.Compression &&
+		slices.Equal(a.Hosts, b.Hosts) && slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Origins, b.Origins) && a.ConsoleURL == b.ConsoleURL
 }
 
 // node is what this node is called in answers; "" when it has no address.

@@ -1,5 +1,5 @@
 // Package api is the HTTP face of a node: version 3 of the gateway's API, the
-// WebSocket carrier of tunnels, the two probes and the Swagger UI.
+// WebSocket carrier of tunnels, the browser console, the two probes and the Swagger UI.
 //
 // # Life
 //
@@ -24,8 +24,16 @@
 //
 // GET /v3/connect with an upgrade carries a tunnel in binary frames. Origin,
 // handshake and token are checked and the VM is dialled before the upgrade, so
-// that refusals are ordinary HTTP answers. The token comes as a subprotocol or
-// in the query; neither is ever logged.
+// that refusals are ordinary HTTP answers. The token comes as a subprotocol, in
+// the query, or in a cookie; none of them is ever logged.
+//
+// # The console
+//
+// The page of package console begins a session with its ticket and resumes it with
+// a token of its own; both are answered with a cookie, which is what its WebSocket
+// brings. Where pages may come from, origin.go decides, by the addresses of the
+// gateway. A request is judged by the node it comes to; when that forwards it, the
+// Origin stays behind.
 //
 // # In a cluster
 //

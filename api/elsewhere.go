@@ -53,6 +53,9 @@ func (s *Server) pass(c echo.Context, node netip.Addr, path string) error {
 	case r.Header.Get(hopHeader) != "":
 		return failWith(http.StatusLoopDetected, "LOOP", "the request has come from another node already: name the node once")
 	}
+	if err := s.checkOrigin(r); err != nil && wantsUpgrade(r.Header) {
+		return err
+	}
 	body, err := readBody(c)
 	if err != nil {
 		return err

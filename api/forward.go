@@ -113,6 +113,7 @@ type upstream struct {
 func forwardable(r *http.Request, id string, body []byte) *http.Request {
 	out := r.Clone(r.Context())
 	out.Header.Set(hopHeader, "1")
+	out.Header.Del(echo.HeaderOrigin) // it was judged here
 	out.Header.Set(echo.HeaderXRequestID, id)
 	out.Body, out.ContentLength, out.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 	if len(body) == 0 {
@@ -144,10 +145,11 @@ func ask(up net.Conn, r *http.Request) (*bufio.Reader, *http.Response, error) {
 func passAnswer(c echo.Context, resp *http.Response) error {
 	h := c.Response().Header()
 	for name, values := range resp.Header {
-		if name != echo.HeaderConnection && name != echo.HeaderContentLength {
+		if name != echo.HeaderConnection && name != echo.HeaderContentLength && name != echo.HeaderSetCookie {
 			h[name] = values
 		}
 	}
+	setCookies(c, resp)
 	c.Response().WriteHeader(resp.StatusCode)
 	_, err := io.Copy(c.Response(), io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {

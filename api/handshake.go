@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/base64"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -18,6 +17,27 @@ const tokenPrefix = "vdi.token."
 func wantsUpgrade(h http.Header) bool {
 	return httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade") &&
 		httpguts.HeaderValuesContainsToken(h["Upgrade"], "websocket")
+}
+
+// credential is what an upgrade may attach with: a token in a subprotocol, else in the
+// query, else in the cookie of the session that it names. Nothing is spent on requests
+// that cannot become a WebSocket.
+func (s *Server) credential(c echo.Context) (gateway.Secret, error) {
+	if err := s.checkOrigin(c.Request()); err != nil {
+		return "", err
+	}
+	token := carriedToken(c.Request())
+	if token == "" {
+		token = cookieToken(c)
+	}
+	if token == "" {
+		return "", failWith(http.StatusUnauthorized, codeUnauthorized,
+			"a token is required: as subprotocol `"+tokenPrefix+"TOKEN`, as `?token=`, or in the cookie of `?session=`")
+	}
+	if err := checkHandshake(c); err != nil {
+		return "", err
+	}
+	return token, s.guessing(c)
 }
 
 // checkHandshake refuses a malformed handshake (RFC 6455 section 4.2.1) before
@@ -63,31 +83,4 @@ func carriedToken(r *http.Request) gateway.Secret {
 		}
 	}
 	return gateway.Secret(token)
-}
-
-// sameOrigin tells whether a request may come from the page it says: none (not
-// a browser), or one of this very scheme, host and port.
-func sameOrigin(r *http.Request) bool {
-	given, present := r.Header["Origin"]
-	if !present {
-		return true
-	}
-	if len(given) != 1 {
-		return false
-	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	origin, err := url.Parse(given[0])
-	if err != nil || origin.Scheme != scheme || origin.Host == "" || given[0] != origin.Scheme+"://"+origin.Host {
-		return false
-	}
-	return authority(origin.Host, scheme) == authority(r.Host, scheme)
-}
-
-// authority is a host with its port, in the one form it is compared in.
-func authority(host, scheme string) string {
-	host = strings.ToLower(host)
-	return strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
 }

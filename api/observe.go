@@ -111,18 +111,35 @@ func (s *Server) prepare(next echo.HandlerFunc) echo.HandlerFunc {
 		r, h := c.Request(), c.Response().Header()
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
-		h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'") // pages have their own
-		if strings.HasPrefix(r.URL.Path, "/v3") {
+		h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")  // pages have their own
+		if strings.HasPrefix(r.URL.Path, "/v3") || strings.HasPrefix(r.URL.Path, "/console") { // the page's files say otherwise
 			h.Set(echo.HeaderCacheControl, "no-store")
 		}
 		if conn := connOf(r); conn != nil && conn.of.retired.Load() {
 			h.Set(echo.HeaderConnection, "close")
 		}
-		if path, _, _ := strings.Cut(r.RequestURI, "?"); strings.HasPrefix(path, "//") || strings.Contains(r.URL.Path, "//") {
+		if odd(r) {
 			return failWith(http.StatusBadRequest, codeBadRequest, "a path has no empty part")
 		}
 		return next(c)
 	}
+}
+
+// odd tells whether a path has an empty part.
+func odd(r *http.Request) bool {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	return strings.HasPrefix(path, "//") || strings.Contains(r.URL.Path, "//")
+}
+
+// oddFirst has refuse answer odd paths, before next could send them elsewhere.
+func oddFirst(refuse, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if odd(r) {
+			refuse.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // zipped compresses answers as Config.Compression says.

@@ -85,7 +85,7 @@ type grantAnswer struct {
 	ClientAddr   string     `json:"client_addr" example:"203.0.113.7"`
 	ExpiresAt    *time.Time `json:"expires_at" example:"2026-11-22T10:00:30Z"` // null: never
 	TTLS         int        `json:"ttl_s" example:"30"`
-	ConsoleURL   string     `json:"console_url" example:""`
+	ConsoleURL   string     `json:"console_url" example:""` // of protocol vnc or mode websocket
 } // @name Grant
 
 // openConnection reserves a tunnel.
@@ -133,7 +133,7 @@ func (s *Server) openConnection(c echo.Context) error {
 	if grant.Reopened {
 		status = http.StatusOK
 	}
-	return c.JSON(status, describeGrant(grant))
+	return c.JSON(status, s.describeGrant(grant))
 }
 
 // counted tells Deps.Opened how a request for a tunnel went and how long it took.
@@ -153,12 +153,16 @@ func (s *Server) counted(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func describeGrant(g gateway.Grant) grantAnswer {
-	return grantAnswer{
+func (s *Server) describeGrant(g gateway.Grant) grantAnswer {
+	answer := grantAnswer{
 		ConnectionID: string(g.ID), Token: g.Token.Reveal(), Password: g.Password.Reveal(), Address: g.Addr, Port: g.Port,
 		Node: addrText(g.Node), ClientAddr: addrText(g.Client),
 		ExpiresAt: moment(g.ExpiresAt), TTLS: int(g.TTL / time.Second),
 	}
+	if g.Protocol == "vnc" || g.Port == 0 {
+		answer.ConsoleURL = s.consoleURL(g.Protocol, g.Token)
+	}
+	return answer
 }
 
 // patiently runs what may wait for a VM as long as timeouts.dial_ms says,

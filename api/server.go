@@ -35,7 +35,9 @@ type Server struct {
 	deps  Deps
 	http  *http.Server
 	wrong *gateway.Throttle // wrong keys by client address
-	state atomic.Pointer[state]
+	// guesses are unknown tokens and tickets, likewise.
+	guesses *gateway.Throttle
+	state   atomic.Pointer[state]
 
 	stopping context.Context //nolint:containedctx // the life of all carriers
 	stop     context.CancelFunc
@@ -55,13 +57,14 @@ type Server struct {
 // Run.
 func New(deps Deps) *Server {
 	s := &Server{
-		deps: deps, wrong: gateway.NewThrottle(wrongKeys, wrongKeys),
+		deps: deps, wrong: gateway.NewThrottle(wrongKeys, wrongKeys), guesses: gateway.NewThrottle(wrongSecrets, wrongSecrets),
 		broken: make(chan error, 1), listeners: map[netip.AddrPort]*listener{},
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.state.Store(newState(Config{}))
+	e := s.newEcho()
 	s.http = &http.Server{
-		Handler:           s.tracked(s.admitted(deps.TLS.Secured(s.withInternal(s.newEcho()), s.mayBePlain))),
+		Handler:           s.tracked(s.admitted(oddFirst(e, deps.TLS.Secured(s.withInternal(e), s.mayBePlain)))),
 		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       log.New(httpLog{deps.Log}, "", 0),
@@ -91,6 +94,7 @@ func (s *Server) newEcho() *echo.Echo {
 		}
 	}
 	s.serveSwagger(e, zip)
+	s.serveConsole(e, zip)
 	return e
 }
 

@@ -77,7 +77,7 @@ func TestRoutesEqualTheOperations(t *testing.T) {
 		}
 	}
 	for _, r := range n.server.newEcho().Routes() {
-		if !strings.HasPrefix(r.Path, "/swagger") {
+		if page := r.Path == "/console" || r.Path == "/console/*"; !page && !strings.HasPrefix(r.Path, "/swagger") {
 			got = append(got, r.Method+" "+r.Path)
 		}
 	}

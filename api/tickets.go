@@ -60,7 +60,7 @@ type ticketAnswer struct {
 	Ticket     string     `json:"ticket" example:"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"`
 	TicketID   string     `json:"ticket_id" example:"7c9e6679-7425-40de-944b-e07fc1f90ae7"`
 	ExpiresAt  *time.Time `json:"expires_at" example:"2026-11-22T10:01:00Z"`
-	ConsoleURL string     `json:"console_url" example:""`
+	ConsoleURL string     `json:"console_url" example:"https://vdi.example.com:8002/console/?token=q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"`
 } // @name Ticket
 
 // makeTicket makes a ticket.
@@ -99,5 +99,6 @@ func (s *Server) makeTicket(c echo.Context) error {
 	}
 	return c.JSON(http.StatusCreated, ticketAnswer{
 		Ticket: ticket.Secret.Reveal(), TicketID: ticket.ID, ExpiresAt: moment(ticket.ExpiresAt),
+		ConsoleURL: s.consoleURL(request.Protocol, ticket.Secret),
 	})
 }

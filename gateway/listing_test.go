@@ -89,7 +89,7 @@ func TestOpenAnswers(t *testing.T) {
 	}
 	want := Grant{
 		ID: g.ID, Token: g.Token, Addr: r.addr.String(), Port: r.cfg.PortStart, Node: r.addr,
-		Client: netip.MustParseAddr("127.0.0.5"), TTL: 40 * time.Second, ExpiresAt: g.ExpiresAt,
+		Client: netip.MustParseAddr("127.0.0.5"), Protocol: "tcp", TTL: 40 * time.Second, ExpiresAt: g.ExpiresAt,
 	}
 	if diff := cmp.Diff(want, g, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Error(diff)

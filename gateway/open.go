@@ -266,7 +266,7 @@ func (g *Gateway) bindFor(gr *grant, among choice, now time.Time) (err error) {
 func (g *Gateway) answer(gr *grant, token Secret, now time.Time) Grant {
 	return Grant{
 		ID: gr.id, Token: token, Addr: g.cfg.PublicAddr, Port: gr.port, Node: gr.node,
-		Client: gr.client, TTL: gr.ttl, ExpiresAt: gr.expiry(now), Password: gr.passcode.password,
+		Client: gr.client, Protocol: gr.protocol, TTL: gr.ttl, ExpiresAt: gr.expiry(now), Password: gr.passcode.password,
 	}
 }
 

@@ -77,6 +77,7 @@ type Grant struct {
 	Port      uint16 // 0 in ModeWebSocket
 	Node      netip.Addr
 	Client    netip.Addr
+	Protocol  Protocol
 	TTL       time.Duration
 	ExpiresAt time.Time // zero: never
 	Reopened  bool      // the caller's own grant, asked for again

@@ -51,6 +51,17 @@ func (t *Throttle) Allow(client netip.Addr) bool {
 	return t.bucket(client, now).AllowN(now, 1)
 }
 
+// Empty tells whether Allow would say no. It takes nothing and remembers nothing.
+func (t *Throttle) Empty(client netip.Addr) bool {
+	t.mu.Lock()
+	b := t.buckets[throttleKey(client)]
+	if b == nil && len(t.buckets) >= throttleSize {
+		b = t.shared
+	}
+	t.mu.Unlock()
+	return b != nil && t.limit != rate.Inf && b.TokensAt(time.Now()) < 1
+}
+
 func (t *Throttle) bucket(client netip.Addr, now time.Time) *rate.Limiter {
 	key := throttleKey(client)
 	t.mu.Lock()

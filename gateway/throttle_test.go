@@ -50,6 +50,24 @@ func TestThrottleIsPerClient(t *testing.T) {
 	}
 }
 
+func TestThrottleIsAskedWithoutTaking(t *testing.T) {
+	th, one, other := slow(2), netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	for range 2 {
+		for range 10 {
+			if th.Empty(one) {
+				t.Fatal("got empty, want what was not taken to be there")
+			}
+		}
+		th.Allow(one)
+	}
+	if !th.Empty(one) || th.Empty(other) || len(th.buckets) != 1 {
+		t.Errorf("got empty %t and %t, %d remembered, want the first alone", th.Empty(one), th.Empty(other), len(th.buckets))
+	}
+	if free := NewThrottle(0, 0); !free.Allow(one) || free.Empty(one) {
+		t.Error("got a limit, want none")
+	}
+}
+
 func TestThrottleWithoutLimit(t *testing.T) {
 	for _, th := range []*Throttle{NewThrottle(0, 0), NewThrottle(-1, 5)} {
 		client := netip.MustParseAddr("192.0.2.1")

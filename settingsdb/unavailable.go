@@ -15,7 +15,6 @@ func notBuiltYet() []unavailable {
 	return []unavailable{
 		{"the kernel data path", kernelForwarding},
 		{"the kernel data path", differs("inside_addr", func(s Settings) any { return s.InsideAddr })},
-		{"the console", differs("console.allowed_origins", func(s Settings) any { return s.Console.AllowedOrigins })},
 	}
 }
 

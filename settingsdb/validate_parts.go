@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -102,24 +100,8 @@ func checkForwarding(p *Problems, s Settings) {
 func checkConsole(p *Problems, s Settings) {
 	p.within("console.ping_s", s.Console.PingS, 0, 3600)
 	for i, text := range s.Console.AllowedOrigins {
-		if !isOrigin(text) {
-			p.add(fmt.Sprintf("console.allowed_origins[%d]", i),
-				`must be an origin such as "https://desk.example.org:8443", is %s`, quoted(text))
+		if _, err := ParseOrigin(text); err != nil {
+			p.add(fmt.Sprintf("console.allowed_origins[%d]", i), "%v", err)
 		}
 	}
-}
-
-// isOrigin reports whether text is scheme://host[:port] and nothing more.
-func isOrigin(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || text != u.Scheme+"://"+u.Host {
-		return false
-	}
-	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return false
-		}
-	}
-	_, err = netip.ParseAddr(u.Hostname())
-	return err == nil || isHostName(u.Hostname())
 }

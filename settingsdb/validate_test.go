@@ -277,7 +277,17 @@ func TestRulesOfTheRest(t *testing.T) {
 		{origin("https://desk.example.org/"), "console.allowed_origins[0]", "origin such as"},
 		{origin("https://desk.example.org:0"), "console.allowed_origins[0]", "origin such as"},
 		{origin("https://a@desk.example.org"), "console.allowed_origins[0]", "origin such as"},
-		{origin("*"), "console.allowed_origins[0]", "origin such as"},
+		{origin("*"), "console.allowed_origins[0]", "every page"},
+		{origin("https://*.example.org"), "console.allowed_origins[0]", "every page"},
+		{origin("null"), "console.allowed_origins[0]", "pages of anybody"},
+		{origin("desk.example.org:8000"), "console.allowed_origins[0]", "http:// or https://"},
+		{origin("https://desk.example.org?x"), "console.allowed_origins[0]", "without a path"},
+		{origin("https://2001:db8::1"), "console.allowed_origins[0]", "in brackets"},
+		{origin("https://[2001:db8::1]:8443"), "", ""},
+		{origin("HTTPS://Desk.Example.ORG:443"), "", ""},
+		{origin("https://bücher.example"), "", ""},
+		{`{"console":{"allowed_origins":["https://a.example","http://b.example:8080"]}}`, "", ""},
+		{`{"console":{"allowed_origins":["https://a.example","b"]}}`, "console.allowed_origins[1]", "origin such as"},
 	})
 }
 
@@ -315,7 +325,6 @@ func TestFeaturesNotBuiltYetAreRefused(t *testing.T) {
 	for _, c := range []rule{
 		{`{"forwarding":"kernel"}`, "forwarding", ""},
 		{`{"virtual_addr":"10.0.0.9","inside_addr":"10.0.0.8"}`, "inside_addr", ""},
-		{`{"console":{"allowed_origins":["https://desk.example.org"]}}`, "console.allowed_origins", ""},
 	} {
 		_, problems := Revise(fresh(t), []byte(c.text))
 		if len(problems) == 0 || problems[0].Field != c.field {

@@ -48,13 +48,30 @@ func New(t testing.TB, more ...chromedp.ExecAllocatorOption) *Browser {
 	ctx, cancel := chromedp.NewContext(limited)
 	b := &Browser{ctx: ctx}
 	t.Cleanup(func() { b.close(t); cancel(); cancelLimit(); cancelAllocator() })
-	if err := chromedp.Listen(ctx, b.note); err != nil {
+	b.watch(t)
+	return b
+}
+
+// Tab opens another page in the same browser, which has its cookies in common with
+// the first.
+func (b *Browser) Tab(t testing.TB) *Browser {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx)
+	t.Cleanup(cancel)
+	tab := &Browser{ctx: ctx}
+	tab.watch(t)
+	return tab
+}
+
+// watch notes what the page does from now on.
+func (b *Browser) watch(t testing.TB) {
+	t.Helper()
+	if err := chromedp.Listen(b.ctx, b.note); err != nil {
 		t.Fatalf("chromium does not start: %v", err)
 	}
 	Call(t, b, network.Enable, network.EnableParams{})
 	Call(t, b, log.Enable, cdp.Empty{})
 	Call(t, b, runtime.Enable, cdp.Empty{})
-	return b
 }
 
 // close ends chromium and looks that it is gone.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,7 +29,7 @@ type gateway struct {
 	answer   session              // to a ticket
 	tickets  map[string]bool      // true: fresh
 	resumes  map[string]bool      // likewise
-	cookies  map[string]bool      // likewise
+	cookies  map[string]bool      // likewise, of a session
 	refusals map[string][]refusal // by path, the next ones; the last stays
 	carriers map[*carrier]bool
 	attached int
@@ -38,6 +39,9 @@ type gateway struct {
 	spy      spy
 }
 
+// cookieName comes before the session.
+const cookieName = "vdi-console-"
+
 // session is the answer to a ticket.
 type session struct {
 	Desktop  string `json:"desktop"`
@@ -45,6 +49,7 @@ type session struct {
 	ViewOnly bool   `json:"view_only"`
 	Shared   bool   `json:"shared"`
 	Resume   string `json:"resume"`
+	Session  string `json:"session"`
 }
 
 // refusal is an error as the API tells it; status 0 is none.
@@ -191,8 +196,9 @@ func (g *gateway) grant(w http.ResponseWriter, r *http.Request, known map[string
 	answer.Resume = rand.Text()
 	g.resumes[answer.Resume] = true
 	cookie := rand.Text()
-	g.cookies[cookie] = true
-	http.SetCookie(w, &http.Cookie{Name: "vdi_console", Value: cookie, Path: "/v3/connect/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	answer.Session = fmt.Sprintf("%016x", len(g.cookies)+1)
+	g.cookies[answer.Session+cookie] = true
+	http.SetCookie(w, &http.Cookie{Name: cookieName + answer.Session, Value: cookie, Path: "/v3/connect/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
@@ -205,11 +211,12 @@ func originOf(r *http.Request) string {
 
 // connect carries a desktop to whoever has a fresh cookie.
 func (g *gateway) connect(w http.ResponseWriter, r *http.Request) {
-	cookie, err := r.Cookie("vdi_console")
+	session := r.URL.Query().Get("session")
+	cookie, err := r.Cookie(cookieName + session)
 	g.mu.Lock()
-	fresh := err == nil && g.cookies[cookie.Value]
+	fresh := err == nil && g.cookies[session+cookie.Value]
 	if fresh {
-		g.cookies[cookie.Value] = false
+		g.cookies[session+cookie.Value] = false
 	}
 	no := g.next(r.URL.Path)
 	g.mu.Unlock()

@@ -1,6 +1,7 @@
 // What the page asks of the gateway over HTTP: to begin a session with a ticket,
 // and to resume one. Each answer is an event of state.js; with a session comes
-// the token that resumes it, and a cookie that opens one WebSocket. The requests
+// the token that resumes it, and a cookie that opens one WebSocket, which is known by
+// the session's id: pages of one browser have their cookies in common. The requests
 // are of the mode "cors", though they stay here: of another mode they would have no
 // origin that the gateway could look at (Fetch, "append a request Origin header"),
 // since the page has no referrer.
@@ -25,7 +26,7 @@ async function ask(path, body, limit) {
 }
 
 function granted(s) {
-  const session = { desktop: text(s.desktop), user: text(s.user), viewOnly: s.view_only === true, shared: s.shared === true };
+  const session = { id: text(s.session), desktop: text(s.desktop), user: text(s.user), viewOnly: s.view_only === true, shared: s.shared === true };
   return { type: "granted", session, resume: text(s.resume) };
 }
 

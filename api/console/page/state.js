@@ -31,7 +31,7 @@ export const initial = Object.freeze({
   said: "", // what the other side said of it, in its own words
   retry: false, // ended, and trying again can help
   name: "", // what the desktop calls itself
-  session: Object.freeze({ desktop: "", user: "", viewOnly: false, shared: false }),
+  session: Object.freeze({ id: "", desktop: "", user: "", viewOnly: false, shared: false }),
 });
 
 // called is what the user knows the desktop by: the gateway's word for it, else its
@@ -94,7 +94,7 @@ function lose(s, { now, wait = 0 }, why) {
 }
 
 // What an answer of the gateway means: why, and whether to try again can help.
-const codes = { TARGET_DENIED: ["not_allowed", false] };
+const codes = { TARGET_DENIED: ["not_allowed", false], DESKTOP_IN_USE: ["in_use", true] };
 const statuses = {
   423: ["disabled", true], 429: ["too_often", true], 502: ["no_desktop", true], 503: ["overloaded", true], 504: ["no_desktop", true],
 };

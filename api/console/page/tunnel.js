@@ -21,7 +21,7 @@ export class Tunnel {
     const scheme = location.protocol === "https:" ? "wss://" : "ws://";
     // noVNC does not tell how a WebSocket ended. It takes one that is there, and
     // then we know ourselves; being asked before noVNC, we know first.
-    this.#socket = new WebSocket(scheme + location.host + "/v3/connect/", ["binary"]);
+    this.#socket = new WebSocket(scheme + location.host + "/v3/connect/?session=" + encodeURIComponent(session.id), ["binary"]);
     this.#socket.addEventListener("open", () => this.#report({ type: "opened" }));
     this.#socket.addEventListener("close", e => { this.#end = e; });
     this.rfb = new RFB(place, this.#socket, { shared: session.shared, credentials });

@@ -3,7 +3,7 @@ import { same } from "./same.js";
 // A case is a story: events, and after some of them what the state then has.
 export default async load => {
   const { called, initial, step, PATIENCE } = await load("state.js");
-  const session = { desktop: "d", user: "u", viewOnly: false, shared: true };
+  const session = { id: "0123456789abcdef", desktop: "d", user: "u", viewOnly: false, shared: true };
 
   const tell = story => () => {
     let s = initial;
@@ -93,7 +93,7 @@ export default async load => {
 
   const first = [["begin", { ticket: true }]], again = [...lost, ["due"]];
   for (const [status, code, why, retry] of [
-    [403, "FORBIDDEN", "unknown", false], [403, "TARGET_DENIED", "not_allowed", false], [401, "", "unknown", false], [404, "", "unknown", false],
+    [403, "FORBIDDEN", "unknown", false], [403, "TARGET_DENIED", "not_allowed", false], [409, "DESKTOP_IN_USE", "in_use", true], [401, "", "unknown", false], [404, "", "unknown", false],
     [409, "GRANT_USED", "used", false], [410, "GRANT_EXPIRED", "expired", false], [423, "DISABLED", "disabled", true],
     [429, "RATE_LIMITED", "too_often", true], [502, "VM_UNREACHABLE", "no_desktop", true], [503, "DRAINING", "overloaded", true],
     [504, "VM_TIMEOUT", "no_desktop", true], [500, "INTERNAL", "trouble", true], [400, "", "trouble", true],

@@ -93,6 +93,7 @@ func aloneAs(s settingsdb.Settings, own netip.Addr) settingsdb.Settings {
 		nodes[own.String()] = n
 	}
 	s.InternalAddrs, s.VirtualAddr, s.PublicAddr, s.Nodes = []string{own.String()}, "", "", nodes
+	s.TLS.ACME = nil // the cluster has the name and the account
 	if own.IsLoopback() && s.ListenIP == "" {
 		s.ListenIP = own.String() // others stay on this loopback
 	}

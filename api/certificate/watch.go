@@ -62,7 +62,8 @@ func (k *Keeper) follow(watcher *fsnotify.Watcher) {
 	k.mu.Unlock()
 	wanted := map[string]bool{}
 	if cfg.Enabled {
-		for _, file := range []string{cfg.CertFile, cfg.KeyFile, k.deps.DefaultCert, filepath.Join(k.deps.Dir, "x")} {
+		certFile, keyFile := k.deps.files(cfg)
+		for _, file := range []string{certFile, keyFile, k.deps.DefaultCert, filepath.Join(k.deps.Dir, "x")} {
 			if file != "" {
 				wanted[filepath.Dir(file)] = true
 			}

@@ -1,0 +1,113 @@
+package acme
+
+import (
+	"context"
+	"crypto/x509"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Status is how a Manager does.
+type Status struct {
+	Config Config
+	Active bool // this node asks the authority
+	// Err is why the last attempt of an active node failed, Next when the next one is.
+	Err  error
+	Next time.Time
+	Port error // why challenges are not answered here
+}
+
+// Status tells how the Manager does.
+func (m *Manager) Status() Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Status{Config: m.cfg, Active: m.work.active, Port: m.port}
+	if s.Active {
+		s.Err, s.Next = m.work.err, m.work.next
+	}
+	return s
+}
+
+// attend looks after the certificate when it is this node's turn.
+func (m *Manager) attend(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		cfg, changed := m.state()
+		if cfg.Enabled {
+			m.turn(ctx, cfg, changed)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// turn is one look: nearly always there is nothing to do.
+func (m *Manager) turn(ctx context.Context, cfg Config, changed <-chan struct{}) {
+	a := authority{cfg, m.store, m.zap}
+	if !m.due(a.wanted(ctx), m.deps.Active(), time.Now()) {
+		return
+	}
+	ctx, stop := until(ctx, changed)
+	defer stop()
+	m.exchange(ctx) // another one may have it
+	before := a.stored(ctx)
+	err := a.manage(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	m.tell(before, a.stored(ctx), err)
+}
+
+// until is a context that is done when changed is closed, too.
+func until(ctx context.Context, changed <-chan struct{}) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		defer cancel()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { cancel(); watch.Wait() }
+}
+
+// due notes whose turn it is and tells whether there is something to do.
+func (m *Manager) due(wanted, active bool, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := &m.work
+	if active && !w.active && w.err == nil {
+		w.next = time.Time{} // it has just become this node's
+	}
+	w.active = active
+	return active && m.open && (!now.Before(w.next) || wanted && w.err == nil)
+}
+
+// tell notes how an attempt ended.
+func (m *Manager) tell(before, after *x509.Certificate, err error) {
+	now := time.Now()
+	m.mu.Lock()
+	w := &m.work
+	if w.err = err; err != nil {
+		w.failed++
+		w.next = now.Add(pause(w.failed, err))
+	} else {
+		w.failed, w.next = 0, now.Add(every(after))
+	}
+	next, log := w.next, m.deps.Log.WithFields(logrus.Fields{"name": m.cfg.Name, "authority": m.cfg.Directory})
+	m.mu.Unlock()
+	switch {
+	case err != nil:
+		log.WithError(err).WithField("next", next.UTC().Format(time.RFC3339)).Error("the authority issues no certificate")
+	case after != nil && (before == nil || !after.Equal(before)):
+		log.WithField("until", after.NotAfter.UTC().Format(time.RFC3339)).Info("the authority has issued a certificate")
+	}
+}

@@ -1,0 +1,55 @@
+package acme
+
+import (
+	"crypto/x509"
+	"errors"
+	"net"
+	"time"
+)
+
+const (
+	// firstPause and lastPause are between attempts that the authority refuses: it
+	// counts them. Five in an hour are what the best known one allows.
+	firstPause = time.Minute
+	lastPause  = time.Hour
+	// firstReach and lastReach are between attempts to reach it at all.
+	firstReach = 5 * time.Second
+	lastReach  = 10 * time.Minute
+	// soonest and latest are between looks at a certificate that is fine.
+	soonest = 5 * time.Second
+	latest  = 10 * time.Minute
+)
+
+// pause is how long to wait after the nth attempt that failed in a row.
+func pause(n int, err error) time.Duration {
+	wait, growth, most := firstPause, 4, lastPause
+	if unreached(err) {
+		wait, growth, most = firstReach, 2, lastReach
+	}
+	for i := 1; i < n && wait < most; i++ {
+		wait *= time.Duration(growth)
+	}
+	return min(wait, most)
+}
+
+// unreached tells whether the authority has not even been asked.
+func unreached(err error) bool {
+	var network net.Error
+	var local notAsked
+	return errors.As(err, &network) || errors.As(err, &local)
+}
+
+// notAsked is a reason why the authority cannot be asked that lies on this host.
+type notAsked struct{ error }
+
+// Unwrap is the reason.
+func (n notAsked) Unwrap() error { return n.error }
+
+// every is how often a certificate is looked at: often enough in the third of its life
+// that is left for renewing it.
+func every(leaf *x509.Certificate) time.Duration {
+	if leaf == nil {
+		return latest
+	}
+	return min(max(leaf.NotAfter.Sub(leaf.NotBefore)/30, soonest), latest)
+}

@@ -25,6 +25,9 @@ func (p plan) listens() (list []listening) {
 	}
 	add("the API", p.api.Listen...)
 	add("statistics", p.statistics.Listen...)
+	if p.acme.Enabled {
+		add("challenges of the authority", p.acme.Listen)
+	}
 	if d := p.cluster.directory; len(d.Peers) > 0 {
 		add("the other nodes", netip.AddrPortFrom(d.Node, d.Port))
 	}

@@ -88,11 +88,20 @@ func TestACMEComesAndGoes(t *testing.T) {
 	if got := merged(t, s, `{"compression":false}`); got.TLS.ACME == nil {
 		t.Error("another key is posted: got no acme, want it as it was")
 	}
+	if got := s.Effective()["tls.acme"]; got.Status != Honoured || got.Note != "" {
+		t.Errorf("effective: got %+v, want it honoured", got)
+	}
 	gone := merged(t, s, `{"tls":{"disable_tls_1_2":true}}`)
 	if text := string(gone.JSON()); gone.TLS.ACME != nil || strings.Contains(text, "acme") {
 		t.Errorf("tls is posted without acme: got %s, want it gone", text)
 	}
+	if got, there := gone.Effective()["tls.acme"]; there {
+		t.Errorf("effective without acme: got %+v, want nothing", got)
+	}
 	s.SSL = false
+	if got := s.Effective()["tls.acme"]; !strings.Contains(got.Note, "once ssl is true") {
+		t.Errorf("effective without ssl: got %+v, want that it does not count yet", got)
+	}
 	if got := strings.Join(Warnings(s), "; "); !strings.Contains(got, "ssl is false") {
 		t.Errorf("ssl false: got the warnings %q, want one", got)
 	}

@@ -110,3 +110,24 @@ func TestAnExpiredCertificateOfAnAuthorityIsUsedAtAStartOnly(t *testing.T) {
 		t.Errorf("after a self-signed one: got %s, want that", got.From)
 	}
 }
+
+// The first certificate comes with folders that were not there: they are not waited for.
+func TestWhatIsIssuedIsTakenAtOnce(t *testing.T) {
+	k, _ := newKeeper(t, Deps{Dir: t.TempDir()})
+	defer running(t, k)()
+	cfg := Config{Enabled: true, Issued: "acme/certificates/ca/desk/desk", Names: []string{"desk.example"}}
+	if err := k.Apply(cfg); err != nil {
+		t.Fatal(err)
+	}
+	site := filepath.Join(k.deps.Dir, "acme/certificates/ca/desk")
+	if err := os.MkdirAll(site, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := files{site, filepath.Join(site, "desk.crt"), filepath.Join(site, "desk.key")}
+	a := newAuthority(t)
+	for range 2 { // the second one is renewed
+		was := k.Status().Pair
+		f.fill(t, a, "desk.example", -hour, hour)
+		eventually(t, "it serves", lookEvery-time.Second, func() bool { return k.Status().Fault == nil && !k.Status().Pair.same(was) })
+	}
+}

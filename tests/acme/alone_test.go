@@ -98,6 +98,22 @@ func TestRenewing(t *testing.T) {
 	}
 	r.echoes("the session", session)
 	r.says(0, "certificate", true)
+	r.nothingRunsOn()
+}
+
+// nothingRunsOn ends the node and looks for goroutines that nobody would have ended.
+func (r *rig) nothingRunsOn() {
+	r.t.Helper()
+	stacks, err := r.nodes[0].Goroutines()
+	if err != nil || len(stacks) == 0 {
+		r.t.Fatalf("got %d goroutines, %v", len(stacks), err)
+	}
+	for _, s := range stacks {
+		own := strings.Contains(s, "certificate/acme") // it may be at work
+		if strings.Contains(s, "certmagic") && !own || strings.Contains(s, "http.(*persistConn)") || strings.Contains(s, "http2ClientConn") {
+			r.t.Errorf("after attempts there is\n%s", s)
+		}
+	}
 }
 
 // The authority's words are told, and it is not asked over and over.

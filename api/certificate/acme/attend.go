@@ -3,7 +3,6 @@ package acme
 import (
 	"context"
 	"crypto/x509"
-	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -31,52 +30,30 @@ func (m *Manager) Status() Status {
 }
 
 // attend looks after the certificate when it is this node's turn.
-func (m *Manager) attend(ctx context.Context) {
+func (m *Manager) attend(ctx context.Context, cfg Config) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		cfg, changed := m.state()
-		if cfg.Enabled {
-			m.turn(ctx, cfg, changed)
-		}
+		m.turn(ctx, authority{cfg, m.store, m.zap})
 		select {
 		case <-ctx.Done():
 			return
-		case <-changed:
 		case <-tick.C:
 		}
 	}
 }
 
 // turn is one look: nearly always there is nothing to do.
-func (m *Manager) turn(ctx context.Context, cfg Config, changed <-chan struct{}) {
-	a := authority{cfg, m.store, m.zap}
+func (m *Manager) turn(ctx context.Context, a authority) {
 	if !m.due(a.wanted(ctx), m.deps.Active(), time.Now()) {
 		return
 	}
-	ctx, stop := until(ctx, changed)
-	defer stop()
 	m.exchange(ctx) // another one may have it
 	before := a.stored(ctx)
 	err := a.manage(ctx)
-	if ctx.Err() != nil {
-		return
+	if ctx.Err() == nil {
+		m.tell(a.cfg, before, a.stored(ctx), err)
 	}
-	m.tell(before, a.stored(ctx), err)
-}
-
-// until is a context that is done when changed is closed, too.
-func until(ctx context.Context, changed <-chan struct{}) (_ context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		defer cancel()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-	})
-	return ctx, func() { cancel(); watch.Wait() }
 }
 
 // due notes whose turn it is and tells whether there is something to do.
@@ -92,9 +69,13 @@ func (m *Manager) due(wanted, active bool, now time.Time) bool {
 }
 
 // tell notes how an attempt ended.
-func (m *Manager) tell(before, after *x509.Certificate, err error) {
+func (m *Manager) tell(cfg Config, before, after *x509.Certificate, err error) {
 	now := time.Now()
 	m.mu.Lock()
+	if m.cfg != cfg {
+		m.mu.Unlock()
+		return // it is of no interest any more
+	}
 	w := &m.work
 	if w.err = err; err != nil {
 		w.failed++
@@ -102,7 +83,7 @@ func (m *Manager) tell(before, after *x509.Certificate, err error) {
 	} else {
 		w.failed, w.next = 0, now.Add(every(after))
 	}
-	next, log := w.next, m.deps.Log.WithFields(logrus.Fields{"name": m.cfg.Name, "authority": m.cfg.Directory})
+	next, log := w.next, m.deps.Log.WithFields(logrus.Fields{"name": cfg.Name, "authority": cfg.Directory})
 	m.mu.Unlock()
 	switch {
 	case err != nil:

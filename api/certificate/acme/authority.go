@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -158,9 +160,17 @@ func (a authority) issuer(magic *certmagic.Config, roots *x509.CertPool) *certma
 	issuer := certmagic.NewACMEIssuer(magic, certmagic.ACMEIssuer{
 		CA: a.cfg.Directory, Email: a.cfg.Email, Agreed: true, TrustedRoots: roots, DisableTLSALPNChallenge: true,
 		ListenHost: a.cfg.Listen.Addr().String(), AltHTTPPort: int(a.cfg.Listen.Port()), Logger: a.log,
+		HTTPProxy: once,
 	})
 	issuer.TestCA = "" // see unlimited
 	return issuer
+}
+
+// once finds the proxy for a request and has its connection closed after it: the issuer
+// of an attempt is forgotten with its connections, and would leave them open.
+func once(r *http.Request) (*url.URL, error) {
+	r.Close = true
+	return http.ProxyFromEnvironment(r)
 }
 
 // unlimited has certmagic take the attempt for a second one, for which it would ask an

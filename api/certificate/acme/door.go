@@ -54,25 +54,14 @@ func openDoor(cfg Config, h http.Handler, logger logrus.FieldLogger) (*door, err
 	return d, nil
 }
 
-// close ends the door, which may be nil.
+// close ends the door.
 func (d *door) close() {
-	if d == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	if err := d.server.Shutdown(ctx); err != nil {
 		_ = d.server.Close() // cuts what is left
 	}
 	<-d.ended
-}
-
-// done is closed when the door has ended; that of none never is.
-func (d *door) done() <-chan struct{} {
-	if d == nil {
-		return nil
-	}
-	return d.ended
 }
 
 // httpLog takes what net/http has to say, which is about clients that misbehave.
@@ -84,61 +73,40 @@ func (l httpLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// listen has a door where the Config says until ctx is done.
-func (m *Manager) listen(ctx context.Context) {
-	var open *door
-	defer func() { open.close() }()
+// listen has a door open until ctx is done.
+func (m *Manager) listen(ctx context.Context, cfg Config) {
 	for {
-		cfg, changed := m.state()
-		var err error
-		open, err = m.move(open, cfg)
-		m.opened(cfg, open != nil, err)
-		var again <-chan time.Time
-		if err != nil {
-			again = time.After(bindEvery)
+		d, err := openDoor(cfg, m, m.deps.Log)
+		m.opened(cfg, err)
+		if err == nil {
+			select {
+			case <-ctx.Done():
+				d.close()
+				return
+			case <-d.ended:
+				m.opened(cfg, d.err)
+			}
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-changed:
-		case <-again:
-		case <-open.done():
-			m.opened(cfg, false, open.err)
-			open = nil
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(bindEvery):
-			}
+		case <-time.After(bindEvery):
 		}
 	}
 }
 
-// move opens the door that cfg wants before it closes the former one.
-func (m *Manager) move(was *door, cfg Config) (*door, error) {
-	if was != nil && cfg.Enabled && was.addr == cfg.Listen {
-		return was, nil
-	}
-	defer was.close()
-	if !cfg.Enabled {
-		return nil, nil //nolint:nilnil // no door is what is wanted
-	}
-	return openDoor(cfg, m, m.deps.Log)
-}
-
-// opened notes whether challenges are answered here.
-func (m *Manager) opened(cfg Config, open bool, err error) {
+// opened notes whether challenges are answered here, or why not.
+func (m *Manager) opened(cfg Config, err error) {
 	m.mu.Lock()
-	worse := err != nil && m.port == nil
-	better := open && m.port != nil
+	was := m.port
 	if m.cfg == cfg { // else it is of no interest any more
-		m.open, m.port = open, err
+		m.open, m.port = err == nil, err
 	}
 	m.mu.Unlock()
 	switch {
-	case worse:
+	case err != nil && was == nil:
 		m.deps.Log.WithError(err).Error("challenges of the authority are not answered here; trying again every two seconds")
-	case better:
+	case err == nil && was != nil:
 		m.deps.Log.WithField("address", cfg.Listen).Info("challenges of the authority are answered here")
 	}
 }

@@ -92,12 +92,33 @@ func (m *Manager) stored(folder string) {
 
 // Run works until ctx is done. It may be called once.
 func (m *Manager) Run(ctx context.Context) error {
-	var parts sync.WaitGroup
-	for _, part := range []func(context.Context){m.listen, m.share, m.attend} {
-		parts.Go(func() { part(ctx) })
+	for {
+		cfg, changed := m.state()
+		if cfg.Enabled {
+			m.serve(ctx, cfg, changed)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
 	}
+}
+
+// serve works for a Config until another one holds.
+func (m *Manager) serve(ctx context.Context, cfg Config, changed <-chan struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var parts sync.WaitGroup
+	parts.Go(func() { m.listen(ctx, cfg) })
+	parts.Go(func() { m.share(ctx) })
+	parts.Go(func() { m.attend(ctx, cfg) })
+	select {
+	case <-changed:
+	case <-ctx.Done():
+	}
+	cancel()
 	parts.Wait()
-	return nil
 }
 
 // share exchanges with the other nodes, and tidies.

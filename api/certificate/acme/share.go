@@ -195,14 +195,18 @@ func (s *store) take(f Folder, now time.Time) (bool, error) {
 func (s *store) tidy(now time.Time) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	var over []string
 	_ = filepath.WalkDir(s.dir, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return nil //nolint:nilerr // it will be there next time
 		}
-		over := isChallenge(filepath.ToSlash(filepath.Dir(file))) || strings.HasPrefix(d.Name(), ".new-")
-		if info, err := d.Info(); over && err == nil && now.Sub(info.ModTime()) > challengeLife {
-			_ = os.Remove(file) // it does no harm
+		passing := isChallenge(filepath.ToSlash(filepath.Dir(file))) || strings.HasPrefix(d.Name(), ".new-")
+		if info, err := d.Info(); passing && err == nil && now.Sub(info.ModTime()) > challengeLife {
+			over = append(over, file)
 		}
 		return nil
 	})
+	for _, file := range over {
+		_ = os.Remove(file) // it does no harm
+	}
 }

@@ -64,7 +64,7 @@ func (s *store) put(file File, folder string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // gone when all went well
+	defer func() { _ = os.Remove(f.Name()) }() // gone when all went well
 	_, err = f.Write(file.Value)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {

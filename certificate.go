@@ -55,7 +55,7 @@ func unusable(t settingsdb.TLS, leaf *x509.Certificate) error {
 
 type certCommand struct {
 	Show  certShowCommand  `cmd:"" help:"Show the certificate of this node: what for, until when, and its fingerprint."`
-	Renew certRenewCommand `cmd:"" help:"Make a new self-signed certificate with a new key; a running node takes it within seconds."`
+	Renew certRenewCommand `cmd:"" help:"Make a new self-signed certificate with a new key, or have the authority of tls.acme asked for another one; a running node takes it by itself."`
 }
 
 type certShowCommand struct{ databaseFlag }

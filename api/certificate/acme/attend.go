@@ -45,14 +45,16 @@ func (m *Manager) attend(ctx context.Context, cfg Config) {
 
 // turn is one look: nearly always there is nothing to do.
 func (m *Manager) turn(ctx context.Context, a authority) {
-	if !m.due(a.wanted(ctx), m.deps.Active(), time.Now()) {
+	wanted, _ := a.wanted(ctx) // why it is not known, the next attempt says
+	if !m.due(wanted, m.deps.Active(), time.Now()) {
 		return
 	}
 	m.exchange(ctx) // another one may have it
-	before := a.stored(ctx)
+	before, _ := a.stored(ctx)
 	err := a.manage(ctx)
 	if ctx.Err() == nil {
-		m.tell(a.cfg, before, a.stored(ctx), err)
+		after, _ := a.stored(ctx)
+		m.tell(a.cfg, before, after, err)
 	}
 }
 

@@ -13,13 +13,14 @@ import (
 )
 
 func TestPauses(t *testing.T) {
-	network := fmt.Errorf("obtain: %w", &url.Error{Op: "Get", URL: "https://ca", Err: errors.New("refused")})
+	network := &url.Error{Op: "Post", URL: "https://ca", Err: errors.New("reset")}
 	for _, tt := range []struct {
 		err  error
 		want []time.Duration
 	}{
 		{errors.New("HTTP 400 urn:ietf:params:acme:error:dns"), []time.Duration{time.Minute, 4 * time.Minute, 16 * time.Minute, time.Hour, time.Hour}},
-		{network, []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 320 * time.Second, 10 * time.Minute}},
+		{network, []time.Duration{time.Minute, 4 * time.Minute}}, // nobody knows what the authority has counted
+		{fmt.Errorf("obtain: %w", notAsked{network}), []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 320 * time.Second, 10 * time.Minute}},
 		{notAsked{errors.New("ca_file")}, []time.Duration{5 * time.Second, 10 * time.Second}},
 	} {
 		for i, want := range tt.want {

@@ -84,6 +84,7 @@ func (m *Manager) listen(ctx context.Context, cfg Config) {
 				d.close()
 				return
 			case <-d.ended:
+				d.close()
 				m.opened(cfg, d.err)
 			}
 		}

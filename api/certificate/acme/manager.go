@@ -15,8 +15,6 @@ const (
 	lookEvery = time.Second
 	// shareEvery is how often nodes compare what they have.
 	shareEvery = 5 * time.Second
-	// settleTime is waited for after a change, so that a certificate goes with its key.
-	settleTime = 200 * time.Millisecond
 	// tidyEvery is how often what is over is deleted.
 	tidyEvery = 10 * time.Minute
 )
@@ -126,22 +124,16 @@ func (m *Manager) share(ctx context.Context) {
 	tick, broom := time.NewTicker(shareEvery), time.NewTicker(tidyEvery)
 	defer tick.Stop()
 	defer broom.Stop()
-	settled := time.NewTimer(0)
-	defer settled.Stop()
 	for {
+		m.exchange(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-m.kick:
-			settled.Reset(settleTime)
-			continue
-		case <-settled.C:
 		case <-tick.C:
 		case now := <-broom.C:
 			m.store.tidy(now)
-			continue
 		}
-		m.exchange(ctx)
 	}
 }
 

@@ -3,13 +3,13 @@ package acme
 import (
 	"crypto/x509"
 	"errors"
-	"net"
 	"time"
 )
 
 const (
 	// firstPause and lastPause are between attempts that the authority refuses: it
-	// counts them. Five in an hour are what the best known one allows.
+	// counts them, and what it issued and nobody kept, too. Five refusals in an hour are
+	// what the best known one allows.
 	firstPause = time.Minute
 	lastPause  = time.Hour
 	// firstReach and lastReach are between attempts to reach it at all.
@@ -23,7 +23,8 @@ const (
 // pause is how long to wait after the nth attempt that failed in a row.
 func pause(n int, err error) time.Duration {
 	wait, growth, most := firstPause, 4, lastPause
-	if unreached(err) {
+	var unasked notAsked
+	if errors.As(err, &unasked) {
 		wait, growth, most = firstReach, 2, lastReach
 	}
 	for i := 1; i < n && wait < most; i++ {
@@ -32,14 +33,8 @@ func pause(n int, err error) time.Duration {
 	return min(wait, most)
 }
 
-// unreached tells whether the authority has not even been asked.
-func unreached(err error) bool {
-	var network net.Error
-	var local notAsked
-	return errors.As(err, &network) || errors.As(err, &local)
-}
-
-// notAsked is a reason why the authority cannot be asked that lies on this host.
+// notAsked is why the authority was not even asked for something: it is not reached, or
+// the reason lies on this host.
 type notAsked struct{ error }
 
 // Unwrap is the reason.

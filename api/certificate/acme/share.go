@@ -54,6 +54,16 @@ func (f Folder) newest() time.Time {
 	return at
 }
 
+// value is that of a file; nil: there is none.
+func (f Folder) value(name string) []byte {
+	for _, file := range f.Files {
+		if file.Name == name {
+			return file.Value
+		}
+	}
+	return nil
+}
+
 // check says why a folder of another node is not taken.
 func (f Folder) check() error {
 	if len(f.Files) == 0 || len(f.Files) > maxFiles {
@@ -180,13 +190,8 @@ func (s *store) take(f Folder, now time.Time) (bool, error) {
 	if !f.newest().After(s.newest(f.Name)) || stale(f.Name, f.newest(), now) {
 		return false, nil
 	}
-	files := slices.Clone(f.Files)
-	// The newest is the last: what is not finished is not the newest, and comes again.
-	slices.SortFunc(files, func(a, b File) int { return a.Modified.Compare(b.Modified) })
-	for _, file := range files {
-		if err := s.put(file, f.Name); err != nil {
-			return false, err
-		}
+	if err := s.put(f); err != nil {
+		return false, err
 	}
 	return true, nil
 }

@@ -1,14 +1,17 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,49 +35,109 @@ func newStore(dir string, changed func(folder string)) *store {
 
 func (s *store) file(key string) string { return filepath.Join(s.dir, filepath.FromSlash(key)) }
 
-// Store puts a value: all of it, or nothing. It is newer than all that is in its
-// folder, though the clock may say something else.
+// Store puts a value: all of it, or nothing.
 func (s *store) Store(_ context.Context, key string, value []byte) error {
+	if err := checkValue(key, value); err != nil {
+		return err
+	}
+	return s.keep(path.Dir(key), map[string][]byte{path.Base(key): value})
+}
+
+func checkValue(key string, value []byte) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
 	if len(value) > maxValue {
 		return fmt.Errorf("the value of %s has %d bytes, %d are allowed", key, len(value), maxValue)
 	}
+	return nil
+}
+
+// keep puts values into a folder. They are newer than all that is in it, though the
+// clock may say something else.
+func (s *store) keep(folder string, values map[string][]byte) error {
 	s.writing.Lock()
 	at := time.Now()
-	if newest := s.newest(path.Dir(key)); !at.After(newest) {
+	if newest := s.newest(folder); !at.After(newest) {
 		at = newest.Add(time.Microsecond)
 	}
-	err := s.put(File{path.Base(key), value, at}, path.Dir(key))
+	f := Folder{Name: folder}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		f.Files = append(f.Files, File{name, values[name], at})
+		at = at.Add(time.Microsecond)
+	}
+	err := s.put(f)
 	s.writing.Unlock()
 	if err == nil {
-		s.changed(path.Dir(key))
+		s.changed(folder)
 	}
 	return err
 }
 
-// put writes a file of a folder.
-func (s *store) put(file File, folder string) error {
-	dir := s.file(folder)
+// put writes files of a folder. The first one takes its place when all are on the disk,
+// so one that is full changes nothing; the newest is the last, so a folder that a crash
+// left half done is not the newest, and comes again from others.
+func (s *store) put(f Folder) error {
+	dir := s.file(f.Name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	files := slices.SortedStableFunc(slices.Values(f.Files), func(a, b File) int { return a.Modified.Compare(b.Modified) })
+	var written []string
+	defer func() {
+		for _, name := range written {
+			_ = os.Remove(name) // gone when all went well
+		}
+	}()
+	for _, file := range files {
+		name, err := write(dir, file)
+		written = append(written, name)
+		if err != nil {
+			return fmt.Errorf("keep %s/%s: %w", f.Name, file.Name, err)
+		}
+	}
+	for i, file := range files {
+		if err := os.Rename(written[i], filepath.Join(dir, file.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes a file under another name, which it returns. Errors name the folder: they
+// are the same at each try.
+func write(dir string, file File) (string, error) {
 	f, err := os.CreateTemp(dir, ".new-*") // mode 0600
 	if err != nil {
-		return err
+		return "", in(dir, err)
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone when all went well
 	_, err = f.Write(file.Value)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
+	err = cmp.Or(err, f.Sync())
+	err = cmp.Or(err, f.Close())
+	if err == nil && !file.Modified.IsZero() {
 		err = os.Chtimes(f.Name(), file.Modified, file.Modified)
 	}
+	return f.Name(), in(dir, err)
+}
+
+func in(dir string, err error) error {
+	var named *fs.PathError
+	if errors.As(err, &named) {
+		return fmt.Errorf("%s in %s: %w", named.Op, dir, named.Err)
+	}
+	return err
+}
+
+// room tells why the disk would not take what an authority issues.
+func (s *store) room() error {
+	err := os.MkdirAll(s.dir, 0o700)
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, file.Name))
+		var name string
+		name, err = write(s.dir, File{Value: make([]byte, maxValue)})
+		_ = os.Remove(name) // it was a trial
 	}
 	if err != nil {
-		return fmt.Errorf("keep %s/%s: %w", folder, file.Name, err)
+		return fmt.Errorf("a certificate could not be kept: %w", err)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package acme
 import (
 	"context"
 	"crypto/x509"
+	"errors"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -51,11 +53,45 @@ func (m *Manager) turn(ctx context.Context, a authority) {
 	}
 	m.exchange(ctx) // another one may have it
 	before, _ := a.stored(ctx)
-	err := a.manage(ctx)
-	if ctx.Err() == nil {
+	err := m.whileActive(ctx, a.manage)
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, errNotActive):
+		m.deps.Log.WithField("name", a.cfg.Name).Info("another node goes on asking the authority for the certificate")
+	default:
 		after, _ := a.stored(ctx)
 		m.tell(a.cfg, before, after, err)
 	}
+}
+
+// errNotActive is why an attempt ends that is another node's now.
+var errNotActive = errors.New("this node is no longer the one to ask")
+
+// whileActive ends an attempt when it is another node's turn: two at a time would answer
+// each other's challenges, and ask for two certificates.
+func (m *Manager) whileActive(ctx context.Context, attempt func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		tick := time.NewTicker(lookEvery)
+		defer tick.Stop()
+		for m.deps.Active() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+		cancel(errNotActive)
+	})
+	err := attempt(ctx)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errNotActive) {
+		err = cause
+	}
+	cancel(nil)
+	watch.Wait()
+	return err
 }
 
 // due notes whose turn it is and tells whether there is something to do.

@@ -48,6 +48,8 @@ func acmeChecks(s acme.Status) []api.Check {
 	switch {
 	case s.Port != nil:
 		fault = fmt.Errorf("challenges are not answered here: %w", s.Port)
+	case s.Unkept != nil:
+		fault = fmt.Errorf("what another node has cannot be kept here: %w", s.Unkept)
 	case fault != nil:
 		fault = fmt.Errorf("%s issues no certificate: %w; next try at %s", s.Config.Directory, s.Err, s.Next.UTC().Format(time.RFC3339))
 	}

@@ -84,6 +84,7 @@ func TestChecksOfACME(t *testing.T) {
 		"active":  {acme.Status{Config: cfg, Active: true}, true, "this node asks https://ca.example for desk.example"},
 		"standby": {acme.Status{Config: cfg}, true, "another node asks"},
 		"refused": {acme.Status{Config: cfg, Active: true, Err: errors.New("rate limited"), Next: at}, false, "rate limited; next try at 2026-01-02T03:04:05Z"},
+		"disk":    {acme.Status{Config: cfg, Unkept: errors.New("no space left")}, false, "cannot be kept here: no space left"},
 		"port":    {acme.Status{Config: cfg, Port: errors.New("bind :80")}, false, "not answered here: bind :80"},
 	} {
 		got := acmeChecks(tt.status)

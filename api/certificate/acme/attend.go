@@ -15,16 +15,17 @@ type Status struct {
 	Config Config
 	Active bool // this node asks the authority
 	// Err is why the last attempt of an active node failed, Next when the next one is.
-	Err  error
-	Next time.Time
-	Port error // why challenges are not answered here
+	Err    error
+	Next   time.Time
+	Port   error // why challenges are not answered here
+	Unkept error // why something of another node is not kept here
 }
 
 // Status tells how the Manager does.
 func (m *Manager) Status() Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Status{Config: m.cfg, Active: m.work.active, Port: m.port}
+	s := Status{Config: m.cfg, Active: m.work.active, Port: m.port, Unkept: m.unkept}
 	if s.Active {
 		s.Err, s.Next = m.work.err, m.work.next
 	}

@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -34,6 +35,7 @@ type Manager struct {
 	work    work
 	open    bool  // challenges are answered here
 	port    error // why not
+	unkept  error // why something of another node is not kept here
 }
 
 // work is how far the node is with the certificate.
@@ -62,7 +64,7 @@ func (m *Manager) Apply(cfg Config) {
 	if cfg == m.cfg {
 		return
 	}
-	m.cfg, m.work, m.answers, m.open, m.port = cfg, work{}, nil, false, nil
+	m.cfg, m.work, m.answers, m.open, m.port, m.unkept = cfg, work{}, nil, false, nil, nil
 	if cfg.Enabled {
 		m.answers = authority{cfg, m.store, m.zap}.responder()
 	}
@@ -147,20 +149,32 @@ func (m *Manager) exchange(ctx context.Context) {
 		return
 	}
 	question := Message{Have: m.store.survey(time.Now()), Offer: m.store.readAll(ctx, names)}
+	var unkept error
 	for _, folders := range m.deps.Ask(ctx, question) {
-		m.take(folders)
+		unkept = errors.Join(unkept, m.take(folders))
 	}
+	m.note(unkept)
 }
 
-func (m *Manager) take(folders []Folder) {
+func (m *Manager) take(folders []Folder) (unkept error) {
 	for _, f := range folders {
 		taken, err := m.store.take(f, time.Now())
-		switch {
-		case err != nil:
-			m.deps.Log.WithError(err).Warn("what another node has of the authority cannot be kept")
-		case taken:
+		unkept = errors.Join(unkept, err)
+		if taken {
 			m.deps.Log.WithField("folder", f.Name).Info("another node's account, certificate or challenge is kept here, too")
 		}
+	}
+	return unkept
+}
+
+// note notes what could not be kept: it is offered every few seconds, and logged once.
+func (m *Manager) note(unkept error) {
+	m.mu.Lock()
+	news := unkept != nil && (m.unkept == nil || m.unkept.Error() != unkept.Error())
+	m.unkept = unkept
+	m.mu.Unlock()
+	if news {
+		m.deps.Log.WithError(unkept).Error("what another node has of the authority cannot be kept")
 	}
 }
 
@@ -169,6 +183,8 @@ func (m *Manager) Receive(ctx context.Context, q Message) ([]Folder, error) {
 	if cfg, _ := m.state(); !cfg.Enabled {
 		return nil, nil
 	}
-	m.take(q.Offer)
+	if unkept := m.take(q.Offer); unkept != nil {
+		m.note(unkept)
+	}
 	return m.store.newer(ctx, q.Have, time.Now()), nil
 }

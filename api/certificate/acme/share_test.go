@@ -3,6 +3,8 @@ package acme
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +187,29 @@ func TestANodeThatWantsNothingKeepsAndTellsNothing(t *testing.T) {
 	b.put(t, site(cfg)+".crt", "y")
 	if got, err := b.Receive(t.Context(), Message{}); err != nil || got != nil {
 		t.Errorf("got %v, %v, want nothing told", got, err)
+	}
+}
+
+func TestWhatCannotBeKeptOfOthersIsLoggedOnceAndTold(t *testing.T) {
+	a, b, cfg := pair(t)
+	a.put(t, site(cfg)+".crt", "x")
+	taken := filepath.Join(b.dir, folder)
+	if err := os.WriteFile(taken, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		b.exchange(t.Context())
+		a.exchange(t.Context())
+	}
+	if err := b.Status().Unkept; err == nil || b.log.count("level=error") != 1 {
+		t.Errorf("got %v and %d errors logged, want it told, and logged once", err, b.log.count("level=error"))
+	}
+	if err := os.Remove(taken); err != nil {
+		t.Fatal(err)
+	}
+	b.exchange(t.Context())
+	if err := b.Status().Unkept; err != nil || b.get(t, site(cfg)+".crt") != "x" {
+		t.Errorf("mended: got %v, want it kept", err)
 	}
 }
 

@@ -38,9 +38,9 @@ func (a authority) try(ctx context.Context) error {
 	case d.err != nil:
 		return d.err
 	case err != nil && !line.posted.Load():
-		return notAsked{err}
+		return unreached(err)
 	}
-	return err
+	return refused(err)
 }
 
 // call has certmagic do what is to be done.

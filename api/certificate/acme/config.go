@@ -68,11 +68,11 @@ func (c Config) roots() (*x509.CertPool, error) {
 	}
 	text, err := os.ReadFile(c.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
+		return nil, fmt.Errorf("tls.acme.ca_file: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, errors.New("ca_file: " + c.CAFile + " holds no certificate in PEM form")
+		return nil, errors.New("tls.acme.ca_file: " + c.CAFile + " holds no certificate in PEM form")
 	}
 	return pool, nil
 }

@@ -40,7 +40,7 @@ func openDoor(cfg Config, h http.Handler, logger logrus.FieldLogger) (*door, err
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(context.Background(), "tcp", cfg.Listen.String())
 	if err != nil {
-		return nil, fmt.Errorf("bind %s: %w", cfg.Listen, err)
+		return nil, fmt.Errorf("tls.acme.port: bind %s: %w", cfg.Listen, freebind.Explained(err))
 	}
 	d := &door{addr: cfg.Listen, ended: make(chan struct{}), server: &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: answerTime,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -65,7 +66,7 @@ func acmeChecks(s acme.Status) []api.Check {
 func renewIssued(ctx context.Context, s settingsdb.Settings, deps certificate.Deps) error {
 	cfg := planACME(s, netip.IPv4Unspecified()) // where challenges are answered does not matter
 	if !cfg.Enabled {
-		return fmt.Errorf("ssl is false: no certificate is asked for")
+		return errors.New("ssl is false: no certificate is asked for; set ssl to true in the settings")
 	}
 	if err := acme.Renew(ctx, deps.Dir, cfg); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/caddyserver/certmagic"
@@ -46,6 +47,10 @@ type Deps struct {
 func Files(directory, name string) string {
 	return folder + "/" + strings.TrimSuffix(siteKey(directory, name), ".crt")
 }
+
+// Forget removes all accounts, certificates and keys of authorities below dir: a node
+// that leaves takes none along. No node may want them any more.
+func Forget(dir string) error { return os.RemoveAll(filepath.Join(dir, folder)) }
 
 func siteKey(directory, name string) string {
 	return certmagic.StorageKeys.SiteCert(issuerKey(directory), name)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,9 +62,74 @@ func TestACluster(t *testing.T) {
 		t.Fatalf("%s: %v", out, err)
 	}
 	r.served("the third certificate, asked for at the standby", second)
-	if accounts, err := filepath.Glob(r.files(1, "acme/*/users/*/*.key")); err != nil || len(accounts) != 1 {
-		t.Errorf("got the accounts %q, %v, want one", accounts, err)
+	if r.account(0) != r.account(1) {
+		t.Error("the nodes have different accounts")
 	}
+}
+
+// The order waits for a challenge that the authority cannot ask for when the address
+// moves: the next node goes on, no other certificate is asked for, and nothing fails.
+func TestTheAddressMovesInTheMiddleOfAnOrder(t *testing.T) {
+	for name, move := range map[string]func(*rig){
+		"by hand": func(r *rig) {
+			if out, err := r.command(0, "failover"); err != nil {
+				r.t.Fatalf("%s: %v", out, err)
+			}
+		},
+		"since the node dies": func(r *rig) { r.nodes[0].Kill() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := exec.LookPath("nft"); err != nil {
+				t.Skip("nft is not installed")
+			}
+			r := newRig(t, 2)
+			r.start()
+			r.holds(0)
+			if err := r.authority.host.Mute("tcp dport 80"); err != nil {
+				t.Fatal(err)
+			}
+			r.authority.start()
+			eventually(t, "the other node has the challenge", func() bool { return len(r.challenges(1)) == 1 })
+			move(r)
+			r.holds(1)
+			if err := r.authority.host.Unmute(); err != nil {
+				t.Fatal(err)
+			}
+			r.served("the certificate, of the next node", nil)
+			r.says(1, "acme", true, "this node asks")
+			for i, n := range r.nodes {
+				if got, want := strings.Count(n.Log(), "has issued a certificate"), i; got != want {
+					t.Errorf("node %d: got %d certificates, want %d", i+1, got, want)
+				}
+			}
+			if first, next := r.account(0), r.account(1); first != next {
+				t.Error("got another account of the next node, want that of the first one")
+			}
+			if strings.Contains(r.nodes[0].Log(), "urn:ietf") || strings.Contains(r.nodes[1].Log(), "urn:ietf") {
+				t.Error("the authority has refused something")
+			}
+		})
+	}
+}
+
+// account is the key of the only account that a node knows.
+func (r *rig) account(i int) string {
+	r.t.Helper()
+	list, err := filepath.Glob(r.files(i, "acme/*/users/*/*.key"))
+	if err != nil || len(list) != 1 {
+		r.t.Fatalf("got the accounts %q, %v, want one", list, err)
+	}
+	return mustRead(r.t, list[0])
+}
+
+// challenges are the files of those a node knows.
+func (r *rig) challenges(i int) []string {
+	r.t.Helper()
+	list, err := filepath.Glob(r.files(i, "acme/*/challenge_tokens/*.json"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return list
 }
 
 // holds waits until a node has the virtual address.
@@ -83,9 +149,9 @@ func (r *rig) holds(i int) {
 // virtual address, which it does not have: a route leads there.
 func (r *rig) standbyAnswers() {
 	r.t.Helper()
-	list, err := filepath.Glob(r.files(1, "acme/*/challenge_tokens/*.json"))
-	if err != nil || len(list) != 1 {
-		r.t.Fatalf("got the challenges %q, %v, want one", list, err)
+	list := r.challenges(1)
+	if len(list) != 1 {
+		r.t.Fatalf("got the challenges %q, want one", list)
 	}
 	var challenge struct{ Token, KeyAuthorization string }
 	if err := json.Unmarshal([]byte(mustRead(r.t, list[0])), &challenge); err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	patience  = 30 * time.Second // for what takes milliseconds, or some seconds at most
+	patience  = 60 * time.Second // for what takes milliseconds, or some seconds at most
 	pollEvery = 20 * time.Millisecond
 	gateway   = "10.99.0.1"
 	virtual   = "10.99.0.100"
@@ -61,7 +61,10 @@ func newRig(t *testing.T, nodes int) *rig {
 		r.hosts = append(r.hosts, r.network.Host(fmt.Sprintf("node%d", i+1), a+"/24"))
 		settings := node.Settings{"internal_addrs": addrs, "ssl": true, "tls": r.authority.settings()}
 		if nodes > 1 {
-			maps.Copy(settings, node.Settings{"virtual_addr": virtual, "balancer_api_port": frontAPI})
+			maps.Copy(settings, node.Settings{
+				"virtual_addr": virtual, "balancer_api_port": frontAPI,
+				"vrrp": map[string]any{"advert_ms": 1000}, // a machine that is busy for a moment moves no address
+			})
 		}
 		r.configs = append(r.configs, node.Config{
 			Binary: node.Binary(), DB: filepath.Join(t.TempDir(), "settings.db"), Settings: settings,
@@ -81,8 +84,9 @@ func (r *rig) start() {
 		}
 		r.nodes[i] = n
 		r.t.Cleanup(func() {
+			r.nodes[i].Kill() // it would write to a folder that is being removed
 			if r.t.Failed() {
-				r.t.Logf("log of node %d:\n%s", i+1, n.Log())
+				r.t.Logf("log of node %d:\n%s", i+1, r.nodes[i].Log())
 			}
 		})
 	}

@@ -12,18 +12,19 @@
 //
 // The node for which Active is true asks the authority. All nodes answer challenges,
 // since the authority asks at the virtual address and that may move meanwhile. A node
-// that becomes active goes on at once. Two that both believe to be active, as in a
-// cluster that is divided, get two certificates, of which the later one is everybody's
-// once they meet: an authority does not mind.
+// that becomes active goes on at once, and one that is it no longer stops (see turn).
+// Two that both believe to be active, as in a cluster that is divided, get two
+// certificates, of which the later one is everybody's once they meet: an authority does
+// not mind.
 //
 // # What the nodes share
 //
 // The account, its key, the certificate, its key and challenges under way are values of
-// a store in files, as certmagic keeps them. A folder of it is shared as a whole: the
-// certificate never goes without its key. The folder with the newest change wins.
-// Nodes compare their folders when one has changed here, and every few seconds, so
-// that one which starts or comes back lacks nothing for long. Changes are never older
-// than what they replace, however wrong a clock is.
+// a store in files, as certmagic keeps them. A folder of it is kept (see draft) and shared
+// as a whole: the certificate never goes without its key. The folder with the newest
+// change wins. Nodes compare their folders when one has changed here, and every few
+// seconds, so that one which starts or comes back lacks nothing for long. Changes are
+// never older than what they replace, however wrong a clock is.
 //
 // Nothing is deleted elsewhere because it was deleted here: accounts and certificates
 // are only ever replaced, and challenges are worthless, and deleted by each node, after

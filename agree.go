@@ -60,7 +60,7 @@ func (a agreed) Check(_ context.Context, document []byte, dry bool) ([]string, e
 		return nil, err
 	}
 	p, was := newPlan(next, node), a.plan()
-	if err := errors.Join(a.certs.Check(p.certificate), checkFree(p.listens(), was.listens()), a.vrrp.Check(p.vrrp)); err != nil {
+	if err := errors.Join(a.certs.Check(p.certificate), p.acme.Check(), checkFree(p.listens(), was.listens()), a.vrrp.Check(p.vrrp)); err != nil {
 		return nil, err
 	}
 	if !dry {

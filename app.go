@@ -13,6 +13,7 @@ import (
 
 	"vdi-gateway/api"
 	"vdi-gateway/api/certificate"
+	"vdi-gateway/api/certificate/acme"
 	"vdi-gateway/api/statistics"
 	"vdi-gateway/balancer"
 	"vdi-gateway/gateway"
@@ -49,6 +50,7 @@ type app struct {
 	cluster    *cluster
 	gate       *gate
 	certs      *certificate.Keeper
+	acme       *acme.Manager
 	agreement  *agreement.Agreement
 	engine     *relay.Engine
 	gateway    *gateway.Gateway
@@ -85,6 +87,7 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 	a := &app{store: store, log: log, wanted: wanted, started: time.Now(), engine: relay.New(), cluster: newCluster(log), gate: newGate(log)}
 	a.engine.Admit = a.gate.admits
 	a.certs = certificate.New(certificateDeps(store.Path()), log)
+	a.acme = acme.New(acme.Deps{Dir: certificateDeps(store.Path()).Dir, Active: a.asksAuthority, Ask: a.askACME, Log: log})
 	a.audit = settingsdb.NewAudit(store, settingsdb.AuditConfig{}, log)
 	a.tickets = &ticketStore{db: store, cluster: a.cluster, vault: newVault(store.Path())}
 	a.statistics = statistics.New(statistics.Deps{Source: a.snapshot, Admit: a.gate.admits, TLS: a.certs, Version: version, Log: log})
@@ -124,11 +127,12 @@ func (a *app) run(ctx context.Context) error {
 	loops := start(cancel, a.engine.Run)
 	peers := start(cancel, a.cluster.directory.Run)
 	figures := start(nil, a.statistics.Run)
+	authority := start(nil, a.acme.Run)
 	err := a.begin()
 	if err == nil {
 		a.serve(ctx)
 	}
-	return errors.Join(err, figures.stop(), peers.stop(), loops.stop(), front.stop(), files.stop(), audit.stop())
+	return errors.Join(err, authority.stop(), figures.stop(), peers.stop(), loops.stop(), front.stop(), files.stop(), audit.stop())
 }
 
 // serve runs the parts that bring clients to their VMs until ctx is done. The virtual

@@ -15,6 +15,7 @@ import (
 
 // What nodes ask each other for.
 const (
+	callACME         = "acme"
 	callDirectory    = "directory"
 	callConnections  = "connections"
 	callDisconnect   = "disconnect"
@@ -44,6 +45,7 @@ func (a *app) answerPeers() {
 		return on, a.drainHere(ctx, on)
 	}))
 	s.Handle(callFailover, answer(func(ctx context.Context, _ struct{}) (string, error) { return a.yield(ctx) }))
+	s.Handle(callACME, answer(a.acme.Receive))
 	s.Handle(callSettings, a.agreement.Receive)
 	s.Handle(callReopen, answer(func(ctx context.Context, r gateway.Reopening) (gateway.Grant, error) {
 		return a.gateway.Reopen(peer.Allow(ctx), r) // the others hear of its token

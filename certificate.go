@@ -21,7 +21,8 @@ import (
 	"vdi-gateway/settingsdb/ciphers"
 )
 
-// certificateEnds is how soon a certificate's end is a reason to say so.
+// certificateEnds is how soon a certificate's end is a reason to say so; of one that
+// lives for days only, when a quarter of that is left.
 const certificateEnds = 7 * 24 * time.Hour
 
 // certificateChecks tell how the certificate is that users see.
@@ -36,7 +37,7 @@ func certificateChecks(s certificate.Status, names settingsdb.TLS, now time.Time
 	if fault == nil {
 		fault = s.Pair.Validity(now)
 	}
-	if fault == nil && leaf.NotAfter.Sub(now) < certificateEnds {
+	if fault == nil && leaf.NotAfter.Sub(now) < min(certificateEnds, leaf.NotAfter.Sub(leaf.NotBefore)/4) {
 		fault = fmt.Errorf("the certificate of %s ends on %s", s.Pair.From, leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return []api.Check{check("certificate", fault, fmt.Sprintf("of %s, for %s, until %s, SHA-256 %s",
@@ -54,7 +55,7 @@ func unusable(t settingsdb.TLS, leaf *x509.Certificate) error {
 
 type certCommand struct {
 	Show  certShowCommand  `cmd:"" help:"Show the certificate of this node: what for, until when, and its fingerprint."`
-	Renew certRenewCommand `cmd:"" help:"Make a new self-signed certificate with a new key; a running node takes it within seconds."`
+	Renew certRenewCommand `cmd:"" help:"Make a new self-signed certificate with a new key, or have the authority of tls.acme asked for another one; a running node takes it by itself."`
 }
 
 type certShowCommand struct{ databaseFlag }
@@ -132,6 +133,9 @@ func (c *certRenewCommand) Run(ctx context.Context) error {
 		return err
 	}
 	cfg, deps := planCertificate(s), certificateDeps(c.DB)
+	if cfg.Issued != "" {
+		return renewIssued(ctx, s, deps)
+	}
 	if file := deps.File(cfg); file != "" {
 		return fmt.Errorf("the certificate of this node is %s: renew that with its authority, and the node takes it by itself within seconds", file)
 	}

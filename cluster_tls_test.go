@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -116,8 +120,15 @@ func TestJoinAndLeaveOverTLS(t *testing.T) {
 	if out, err := command(t, "status", "--db", db, "--server", "https://"+net.JoinHostPort(own.String(), strconv.Itoa(testAPIPort))); err != nil || !strings.Contains(out, "check certificate") {
 		t.Errorf("got %v, %s, want the state with the certificate", err, out)
 	}
+	issued := filepath.Join(certificateDeps(db).Dir, "acme/certificates/ca/desk/desk.key")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(issued), 0o700), os.WriteFile(issued, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	if out, err = command(t, "leave", "--db", db, "--node", own.String()); err != nil {
 		t.Fatalf("%v: %s", err, out)
+	}
+	if _, err := os.Stat(issued); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the key of the cluster's certificate: got %v, want it gone", err)
 	}
 	g.nodes = g.nodes[:2]
 	g.together(t)

@@ -30,6 +30,7 @@ func (a *app) health(ctx context.Context) api.Health {
 	}
 	h.Checks = append(a.checks(ctx, fault), clusterChecks(h)...)
 	h.Checks = append(h.Checks, certificateChecks(a.certs.Status(), s.TLS, time.Now())...)
+	h.Checks = append(h.Checks, acmeChecks(a.acme.Status())...)
 	h.Checks = append(h.Checks, addressChecks(s.VirtualAddr, v)...)
 	h.Checks = append(h.Checks, ownerChecks(h.Cluster, v, time.Now())...)
 	h.Status = status(serving, s.IsEnabled, h.Checks, g)

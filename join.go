@@ -174,7 +174,7 @@ func (c *joinCommand) fellow(ctx context.Context, member netip.Addr, key string)
 	at := netip.AddrPortFrom(member, c.Port).String()
 	shown, err := presented(ctx, at)
 	if err != nil {
-		return fellow{}, explainFellow("http://"+at, err)
+		return fellow{}, explainFellow(origin("http", at), err)
 	}
 	secure, err := c.config()
 	if err != nil {
@@ -185,11 +185,11 @@ func (c *joinCommand) fellow(ctx context.Context, member netip.Addr, key string)
 		if !careless {
 			return fellow{}, errors.New("the cluster speaks no TLS, and its keys would travel readable: set ssl to true there first, or say --insecure if you trust the network between the two machines")
 		}
-		return fellow{newClient("http://"+at, key, nil)}, nil
+		return fellow{newClient(origin("http", at), key, nil)}, nil
 	}
 	secure.InsecureSkipVerify = secure.InsecureSkipVerify || careless
 	secure.ServerName = c.Address
-	return fellow{newClient("https://"+at, key, secure)}, nil
+	return fellow{newClient(origin("https", at), key, secure)}, nil
 }
 
 func (c *joinCommand) key() (string, error) {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"vdi-gateway/api/certificate/acme"
 	"vdi-gateway/settingsdb"
 )
 
@@ -43,6 +44,9 @@ func (c *leaveCommand) Run(ctx context.Context) error {
 	}
 	if err := m.put(ctx, aloneAs(m.was, own), "leave", 0); err != nil {
 		return fmt.Errorf("the cluster no longer lists %s, but its own settings could not be changed: %w", own, err)
+	}
+	if err := acme.Forget(certificateDeps(c.DB).Dir); err != nil {
+		say("the cluster's account and certificate of the authority are still here, remove them: %v", err)
 	}
 	fmt.Printf("%s is a node alone, with new keys; see them with: vdi-gateway settings get --db %s\n", own, c.DB)
 	return nil
@@ -93,6 +97,7 @@ func aloneAs(s settingsdb.Settings, own netip.Addr) settingsdb.Settings {
 		nodes[own.String()] = n
 	}
 	s.InternalAddrs, s.VirtualAddr, s.PublicAddr, s.Nodes = []string{own.String()}, "", "", nodes
+	s.TLS.ACME = nil // the cluster has the name and the account
 	if own.IsLoopback() && s.ListenIP == "" {
 		s.ListenIP = own.String() // others stay on this loopback
 	}

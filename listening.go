@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
+
+	"vdi-gateway/api/freebind"
 )
 
 // listening is where a plan listens as long as it holds; ports of the range are
@@ -25,6 +27,9 @@ func (p plan) listens() (list []listening) {
 	}
 	add("the API", p.api.Listen...)
 	add("statistics", p.statistics.Listen...)
+	if p.acme.Enabled {
+		add("tls.acme.port", p.acme.Listen)
+	}
 	if d := p.cluster.directory; len(d.Peers) > 0 {
 		add("the other nodes", netip.AddrPortFrom(d.Node, d.Port))
 	}
@@ -61,7 +66,7 @@ func tryListen(addr netip.AddrPort) error {
 	case err == nil:
 		return l.Close()
 	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, syscall.EACCES):
-		return err
+		return freebind.Explained(err)
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ func (a *app) steps() []step {
 	return []step{
 		{apply: func(p plan) error { a.gate.apply(p.gate); return nil }},
 		{apply: func(p plan) error { return a.certs.Apply(p.certificate) }},
+		{apply: func(p plan) error { a.acme.Apply(p.acme); return nil }},
 		{apply: func(p plan) error { return a.api.Apply(p.api) }},
 		{apply: func(p plan) error { return a.cluster.apply(p.cluster) }},
 		{apply: func(p plan) error { return a.statistics.Apply(p.statistics) }, minor: true},

@@ -8,6 +8,7 @@ import (
 
 	"vdi-gateway/api"
 	"vdi-gateway/api/certificate"
+	"vdi-gateway/api/certificate/acme"
 	"vdi-gateway/api/statistics"
 	"vdi-gateway/balancer"
 	"vdi-gateway/gateway"
@@ -25,6 +26,7 @@ type plan struct {
 	vrrp        vrrp.Config
 	gate        planAccess
 	certificate certificate.Config
+	acme        acme.Config
 	api         api.Config
 }
 
@@ -35,7 +37,8 @@ type plan struct {
 func newPlan(s settingsdb.Settings, node netip.Addr, accepted ...string) plan {
 	return plan{
 		gateway: planGateway(s, node), balancer: planBalancer(s, node), cluster: planPeers(s, node, accepted...),
-		statistics: planStatistics(s, node), vrrp: planVRRP(s, node), gate: planGate(s), certificate: planCertificate(s, accepted...), api: planAPI(s, node),
+		statistics: planStatistics(s, node), vrrp: planVRRP(s, node), gate: planGate(s), certificate: planCertificate(s, accepted...),
+		acme: planACME(s, node), api: planAPI(s, node),
 	}
 }
 

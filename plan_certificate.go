@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"vdi-gateway/api/certificate"
+	"vdi-gateway/api/certificate/acme"
 	"vdi-gateway/settingsdb"
 	"vdi-gateway/settingsdb/ciphers"
 )
@@ -25,11 +26,33 @@ func certificateDeps(database string) certificate.Deps {
 // may use beside cluster_key.
 func planCertificate(s settingsdb.Settings, accepted ...string) certificate.Config {
 	suites, _ := ciphers.Parse(s.TLS.Ciphers) // valid settings have no other
-	return certificate.Config{
+	c := certificate.Config{
 		Enabled: s.SSL, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile, Names: certificateNames(s),
 		Suites: suites.Suites, NoTLS12: s.TLS.DisableTLS12, NoTLS13: s.TLS.DisableTLS13,
 		Secrets: clusterKeys(s, accepted),
 	}
+	if name := s.ACMEName(); name != "" {
+		c.Issued = acme.Files(s.TLS.ACME.Directory, name)
+	}
+	return c
+}
+
+// planACME has the certificate issued: by the node that has the virtual address, where
+// the authority asks, or by a node alone. All others are as ready as it is.
+func planACME(s settingsdb.Settings, node netip.Addr) acme.Config {
+	name := s.ACMEName()
+	if !s.SSL || name == "" || !node.IsValid() {
+		return acme.Config{}
+	}
+	a := s.TLS.ACME
+	c := acme.Config{
+		Enabled: true, Directory: a.Directory, Email: a.Email, Name: name, CAFile: a.CAFile,
+		Listen: netip.AddrPortFrom(node, port(a.Port)), HTTPS: port(s.APIPort),
+	}
+	if v := virtualOf(s); v.IsValid() {
+		c.Listen, c.Freebind, c.HTTPS = netip.AddrPortFrom(v, port(a.Port)), true, port(s.BalancerAPIPort)
+	}
+	return c
 }
 
 // certificateNames are what clients and nodes may call this gateway. They are the

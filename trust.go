@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 
@@ -81,12 +82,16 @@ func newClient(base, key string, secure *tls.Config) *client {
 // nodeClient talks to a node of the document, at one of its addresses.
 func nodeClient(s settingsdb.Settings, node netip.Addr) *client {
 	var secure *tls.Config
-	scheme := "http://"
+	scheme := "http"
 	if s.SSL {
-		scheme, secure = "https://", certificate.Member(s.ClusterKey.Reveal())
+		scheme, secure = "https", certificate.Member(s.ClusterKey.Reveal())
 	}
-	return newClient(scheme+netip.AddrPortFrom(node, port(s.APIPort)).String(), s.APIKey.Reveal(), secure)
+	return newClient(origin(scheme, netip.AddrPortFrom(node, port(s.APIPort)).String()), s.APIKey.Reveal(), secure)
 }
+
+// origin is the URL of a server at host:port. The zone of a host is escaped there
+// (RFC 6874).
+func origin(scheme, at string) string { return (&url.URL{Scheme: scheme, Host: at}).String() }
 
 // presented are the certificates that a node shows, whoever vouches for them; none:
 // the node speaks no TLS.

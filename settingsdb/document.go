@@ -53,6 +53,7 @@ func (s Settings) filled() Settings {
 	if s.Targets.Allow == nil {
 		s.Targets.Allow = []Target{}
 	}
+	s.TLS.ACME = s.TLS.ACME.filled()
 	if s.Nodes == nil {
 		s.Nodes = map[string]NodeSettings{}
 	}

@@ -18,7 +18,7 @@ const (
 // an Effect says that it does not hold. Note is for people, one or several remarks with
 // semicolons between them; it is empty when there is nothing to say.
 type Effect struct {
-	Value  any    `json:"value"` // as in the document: a text or a boolean
+	Value  any    `json:"value"` // as in the document
 	Status string `json:"status" enums:"honoured,partial,not_honoured"`
 	Note   string `json:"note"`
 }
@@ -41,7 +41,7 @@ func (s Settings) Effective() map[string]Effect {
 }
 
 func effectsOfTLS(t TLS) map[string]Effect {
-	return map[string]Effect{
+	effects := map[string]Effect{
 		"tls.cert_file":    {t.CertFile, Honoured, ""},
 		"tls.key_file":     {t.KeyFile, Honoured, ""},
 		"tls.ciphers":      effectOfCiphers(t),
@@ -54,6 +54,10 @@ func effectsOfTLS(t TLS) map[string]Effect {
 		"tls.disable_tls_1_3": {t.DisableTLS13, Honoured, ""},
 		"tls.dhparams":        notHonoured(t.DHParams, "Go has no finite-field Diffie-Hellman, and so no DHE suites"),
 	}
+	if t.ACME != nil { // as in the document, where it is absent otherwise
+		effects["tls.acme"] = Effect{t.ACME.filled(), Honoured, ""}
+	}
+	return effects
 }
 
 // notHonoured is the effect of a text that changes nothing, for this reason.

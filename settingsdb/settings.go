@@ -125,6 +125,7 @@ type TLS struct {
 	DisableTLS12     bool   `json:"disable_tls_1_2"`
 	DisableTLS13     bool   `json:"disable_tls_1_3"`
 	DHParams         string `json:"dhparams"`
+	ACME             *ACME  `json:"acme,omitempty"`
 }
 
 // Console configures the browser console. PingS is in seconds, 0 means no

@@ -42,12 +42,19 @@ func (d *decoder) decode(path string, token json.Token, dst reflect.Value) {
 	}
 }
 
+// defaulted is an object that is absent by default and has members with defaults of
+// their own once it is there.
+type defaulted interface{ setDefaults() }
+
 func (d *decoder) pointer(path string, token json.Token, dst reflect.Value) {
 	if token == nil {
 		dst.SetZero()
 		return
 	}
 	inner := reflect.New(dst.Type().Elem())
+	if d, ok := inner.Interface().(defaulted); ok {
+		d.setDefaults()
+	}
 	before := len(d.problems)
 	d.decode(path, token, inner.Elem())
 	if len(d.problems) == before {

@@ -14,7 +14,7 @@ func (s Settings) Validate() Problems {
 	for _, check := range []func(*Problems, Settings){
 		checkInternal, checkDispatchers, checkOutside, checkPorts, checkKeys, checkInterfaces, checkNodes,
 		checkVRRP, checkBalance, checkLimits, checkTimeouts, checkTargets, checkAccess, checkListen,
-		checkTLS, checkForwarding, checkConsole, checkAvailable,
+		checkTLS, checkACME, checkForwarding, checkConsole, checkAvailable,
 	} {
 		check(&p, s)
 	}

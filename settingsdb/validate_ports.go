@@ -12,7 +12,7 @@ type namedPort struct {
 
 // listenPorts are the single ports that a node listens on.
 func (s Settings) listenPorts() []namedPort {
-	return []namedPort{
+	ports := []namedPort{
 		{"api_port", s.APIPort},
 		{"balancer_api_port", s.BalancerAPIPort},
 		{"service_port", s.ServicePort},
@@ -20,6 +20,10 @@ func (s Settings) listenPorts() []namedPort {
 		{"stats_port", s.StatsPort},
 		{"peers_port", s.PeersPort},
 	}
+	if a := s.TLS.ACME; a != nil {
+		ports = append(ports, namedPort{"tls.acme.port", a.Port})
+	}
+	return ports
 }
 
 // checkPorts checks all ports. disp_port may equal one of ours, since it is a

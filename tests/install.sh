@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the Debian packages that tests use beside Go: real peers (VNC
-# servers, viewers, a browser, a balancer, another VRRP, the sqlite3 command) and what makes
-# network namespaces and looks into packets.
+# Installs the Debian packages that tests use beside Go: real peers (VNC servers, viewers,
+# a browser, a balancer, another VRRP, an authority for certificates, the sqlite3 command)
+# and what makes network namespaces and looks into packets.
 # Usage: tests/install.sh [bench]. With bench: those that benchmarks compare
 # with as well; their services are switched off again, benchmarks run their own.
 #
@@ -33,6 +33,7 @@ qemu-system-x86_64     qemu-system-x86
 tshark                 tshark
 openssl                openssl
 sslscan                sslscan
+pebble                 pebble
 '
 peers='
 nginx                  nginx-light libnginx-mod-stream

@@ -9,7 +9,8 @@
 //
 // # Which certificate
 //
-// The pair that Config.CertFile and KeyFile name; else the one of DefaultCert and
+// The pair that Config.CertFile and KeyFile name; else the one that an authority
+// issues (Config.Issued, and package acme, which asks it); else that of DefaultCert and
 // DefaultKey, if there is such a file; else a self-signed one that is made in Dir,
 // for the names of the Config, and made anew before it ends or when a name is
 // missing. Files that change are taken within seconds, without a connection being

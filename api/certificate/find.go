@@ -1,14 +1,21 @@
 package certificate
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 )
 
 // Find is the pair that a node with this config has, of the files as they are. It
 // changes nothing.
 func Find(cfg Config, deps Deps) (*Pair, error) {
 	if certFile, keyFile := deps.files(cfg); certFile != "" {
-		return Load(certFile, keyFile)
+		p, err := Load(certFile, keyFile)
+		if cfg.Issued != "" && errors.Is(err, fs.ErrNotExist) {
+			err = errAwaited
+		}
+		return p, err
 	}
 	p, err := Load(SelfSigned(deps.Dir))
 	if err != nil {
@@ -28,6 +35,9 @@ func (d Deps) files(cfg Config) (certFile, keyFile string) {
 	switch {
 	case cfg.CertFile != "":
 		return cfg.CertFile, cfg.KeyFile
+	case cfg.Issued != "":
+		file := filepath.Join(d.Dir, cfg.Issued)
+		return file + ".crt", file + ".key"
 	case exists(d.DefaultCert):
 		return d.DefaultCert, d.DefaultKey
 	}

@@ -17,6 +17,10 @@ type Config struct {
 	Enabled bool // for users; nodes answer each other by TLS always
 	// CertFile and KeyFile are of PEM form; both "": the default, or self-signed.
 	CertFile, KeyFile string
+	// Issued is what an authority issues to this node by itself: the files with this
+	// name below Deps.Dir that end in .crt and .key. They come and change when it
+	// has. "": there is no such authority.
+	Issued string
 	// Names are the host names and addresses that a self-signed certificate is for.
 	Names []string
 	// Suites are those of TLS 1.2, by their numbers; none: what Go offers by itself.
@@ -35,7 +39,7 @@ func (c Config) equal(o Config) bool {
 
 // sameSource tells whether two configs want the pair of the same files.
 func (c Config) sameSource(o Config) bool {
-	return c.Enabled == o.Enabled && c.CertFile == o.CertFile && c.KeyFile == o.KeyFile
+	return c.Enabled == o.Enabled && c.CertFile == o.CertFile && c.KeyFile == o.KeyFile && c.Issued == o.Issued
 }
 
 // Deps are the places where a pair may be.
@@ -69,7 +73,7 @@ func New(deps Deps, log logrus.FieldLogger) *Keeper {
 // Apply makes cfg the state. An equal one changes nothing. When files that cfg is
 // the first to name cannot be used, the error says why and nothing has changed,
 // unless there was no pair at all: then a self-signed one serves until the files
-// can be used.
+// can be used. What an authority is yet to issue is waited for and no error.
 func (k *Keeper) Apply(cfg Config) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -80,9 +84,9 @@ func (k *Keeper) Apply(cfg Config) error {
 	pair, fault := k.obtain(cfg, now)
 	switch {
 	case fault == nil:
-	case k.pair != nil && !cfg.sameSource(k.cfg):
+	case k.pair != nil && !cfg.sameSource(k.cfg) && cfg.Issued == "":
 		return fault
-	case k.pair != nil:
+	case k.pair != nil && cfg.Issued == "":
 		pair = k.pair // other things have changed; the files are as bad as before
 	case pair == nil:
 		var err error
@@ -97,7 +101,7 @@ func (k *Keeper) Apply(cfg Config) error {
 	case k.changed <- struct{}{}:
 	default: // it will be looked at
 	}
-	if first {
+	if first && cfg.Issued == "" {
 		return fault
 	}
 	return nil
@@ -109,7 +113,7 @@ func (k *Keeper) Check(cfg Config) error {
 	k.mu.Lock()
 	known := cfg.sameSource(k.cfg)
 	k.mu.Unlock()
-	if !cfg.Enabled || known || certFile == "" {
+	if !cfg.Enabled || known || certFile == "" || cfg.Issued != "" {
 		return nil
 	}
 	p, err := Load(certFile, keyFile)
@@ -126,8 +130,11 @@ func (k *Keeper) obtain(cfg Config, now time.Time) (*Pair, error) {
 		return nil, nil //nolint:nilnil // no pair is what is wanted
 	}
 	certFile, keyFile := k.files(cfg)
-	if certFile == "" {
+	switch {
+	case certFile == "":
 		return k.fallback(cfg, now)
+	case cfg.Issued != "":
+		return k.issued(cfg, now)
 	}
 	p, err := Load(certFile, keyFile)
 	if err != nil {
@@ -165,7 +172,10 @@ func (k *Keeper) adopt(pair *Pair, fault error) {
 	worse := fault != nil && (k.fault == nil || k.fault.Error() != fault.Error())
 	k.pair, k.fault = pair, fault
 	k.serving.Store(newServing(k.cfg, pair))
-	if worse {
+	switch {
+	case worse && errors.Is(fault, errAwaited):
+		k.log.WithError(fault).Info("the certificate that the settings want is waited for")
+	case worse:
 		k.log.WithError(fault).Error("the certificate that the settings want cannot be used")
 	}
 	if news && pair != nil {

@@ -3,6 +3,7 @@ package certificate
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -46,6 +47,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			k.follow(watcher)
 			k.refresh(time.Now())
 		case <-settled.C:
+			k.follow(watcher) // a folder may have come
 			k.refresh(time.Now())
 		}
 	}
@@ -62,9 +64,10 @@ func (k *Keeper) follow(watcher *fsnotify.Watcher) {
 	k.mu.Unlock()
 	wanted := map[string]bool{}
 	if cfg.Enabled {
-		for _, file := range []string{cfg.CertFile, cfg.KeyFile, k.deps.DefaultCert, filepath.Join(k.deps.Dir, "x")} {
+		certFile, keyFile := k.deps.files(cfg)
+		for _, file := range []string{certFile, keyFile, k.deps.DefaultCert, filepath.Join(k.deps.Dir, "x")} {
 			if file != "" {
-				wanted[filepath.Dir(file)] = true
+				wanted[k.deps.nearest(filepath.Dir(file))] = true
 			}
 		}
 	}
@@ -76,4 +79,12 @@ func (k *Keeper) follow(watcher *fsnotify.Watcher) {
 	for dir := range wanted {
 		_ = watcher.Add(dir)
 	}
+}
+
+// nearest is a folder, or if it is yet to come below Dir, what there is on the way to it.
+func (d Deps) nearest(dir string) string {
+	for strings.HasPrefix(dir, d.Dir+string(filepath.Separator)) && !exists(dir) {
+		dir = filepath.Dir(dir)
+	}
+	return dir
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"vdi-gateway/api/certificate"
+	"vdi-gateway/api/freebind"
 )
 
 // maxConns bounds the connections of one address; over it, clients wait to be
@@ -28,7 +29,7 @@ type door struct {
 }
 
 func newDoor(addr netip.AddrPort, cfg Config, h http.Handler, deps Deps) (*door, error) {
-	lc := net.ListenConfig{Control: freebindControl(addr.Addr(), cfg.Freebind)}
+	lc := net.ListenConfig{Control: freebind.Control(addr.Addr(), cfg.Freebind)}
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(context.Background(), "tcp", addr.String())
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -40,12 +41,17 @@ func (n *Node) Client(host *lab.Host, from ...netip.Addr) *Client {
 // ClientAt is a holder of cli_key who calls another address than the node's, such
 // as the virtual one.
 func ClientAt(api netip.AddrPort, host *lab.Host, from ...netip.Addr) *Client {
-	return newClient("http://"+api.String(), clientKey, host, from...)
+	return newClient(origin(api), clientKey, host, from...)
 }
 
 // DispatcherAt is a holder of api_key who calls any address.
 func DispatcherAt(api netip.AddrPort, host *lab.Host) *Client {
-	return newClient("http://"+api.String(), apiKey, host)
+	return newClient(origin(api), apiKey, host)
+}
+
+// origin escapes the zone that an address may have.
+func origin(api netip.AddrPort) string {
+	return (&url.URL{Scheme: "http", Host: api.String()}).String()
 }
 
 // Dispatcher is the holder of api_key, on the node's own host.

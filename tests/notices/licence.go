@@ -14,6 +14,7 @@ var phrases = []struct {
 	{"BSD-2-Clause", []string{"redistribution and use in source and binary forms"}},
 	{"ISC", []string{"permission to use, copy, modify, and", "distribute this software for any purpose"}},
 	{"MIT", []string{"permission is hereby granted, free of charge", "without restriction"}},
+	{"CC0-1.0", []string{"creative commons legal code", "cc0 1.0 universal"}},
 }
 
 // licenceName is the SPDX name of the licences in texts, joined by " AND "; ""

@@ -51,6 +51,7 @@ func TestLicenceName(t *testing.T) {
 		{"MIT across lines", []string{mit}, "MIT"},
 		{"two licences", []string{mit, read(filepath.Join(root, "LICENSE"))}, "Apache-2.0 AND MIT"},
 		{"unknown", []string{"all rights reserved"}, ""},
+		{"public domain", []string{"Creative Commons Legal Code\n\nCC0 1.0 Universal\n"}, "CC0-1.0"},
 		{"no text", nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

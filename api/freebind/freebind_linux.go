@@ -1,4 +1,7 @@
-package statistics
+// Package freebind opens sockets on an address that may not be on this host: the
+// virtual address is on one node at a time, and the others are ready before it
+// comes to them.
+package freebind
 
 import (
 	"net/netip"
@@ -7,9 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freebindControl lets a socket bind addr before it is on this host. Several
-// nodes on one loopback all hold the virtual address, so they share the port.
-func freebindControl(addr netip.Addr, on bool) func(string, string, syscall.RawConn) error {
+// Control lets a socket bind addr before it is on this host; it is for a
+// net.ListenConfig. Several nodes on one loopback all hold the virtual address, so
+// they share the port. When on is false the socket is as any other.
+func Control(addr netip.Addr, on bool) func(string, string, syscall.RawConn) error {
 	level, option := unix.IPPROTO_IPV6, unix.IPV6_FREEBIND
 	switch {
 	case addr.IsLoopback():

@@ -1,7 +1,3 @@
-// Package xvnc is what tests need that start a real VNC server, Xtigervnc:
-//
-//	cmd := exec.Command("Xtigervnc", "-SecurityTypes", "VncAuth",
-//		"-PasswordFile", xvnc.PasswordFile(t, "secret"))
 package xvnc
 
 import (

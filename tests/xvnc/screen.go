@@ -49,10 +49,15 @@ func (s Screen) Picture(t testing.TB) image.Image {
 	return img
 }
 
-// Shows tells whether a whole desktop of that size is on the screen, and where.
-func (s Screen) Shows(t testing.TB, size image.Point, slack int) (at image.Point, ok bool) {
+// Shows tells whether a whole desktop of that size is on the screen.
+func (s Screen) Shows(t testing.TB, size image.Point, slack int) bool {
 	t.Helper()
-	img := s.Picture(t)
+	_, ok := Find(s.Picture(t), size, slack)
+	return ok
+}
+
+// Find tells where in a picture a whole desktop of that size is.
+func Find(img image.Image, size image.Point, slack int) (at image.Point, ok bool) {
 	for y := range img.Bounds().Dy() - size.Y {
 		for x := range img.Bounds().Dx() - size.X {
 			if at = image.Pt(x, y); corner(img, at, slack) {
@@ -78,16 +83,22 @@ type Login struct {
 	CA             string // file with the authority that vouches for the server; "": the system's
 }
 
-// View starts TigerVNC's viewer on the screen. It shows nobody a question: what it is not
-// told ends it, or leaves it waiting.
+// View starts TigerVNC's viewer on the screen.
 func (s Screen) View(t testing.TB, l Login, args ...string) *Process {
 	t.Helper()
+	return View(t, s.on, s.Display, l, args...)
+}
+
+// View starts TigerVNC's viewer on a display. It shows nobody a question: what it is not
+// told ends it, or leaves it waiting.
+func View(t testing.TB, on Place, display string, l Login, args ...string) *Process {
+	t.Helper()
 	server := net.JoinHostPort(l.Server.Addr().String(), "") // two colons: a port, not a display
-	args = append([]string{"-display", s.Display, "-MenuKey", "", "-AlertOnFatalError=0"}, args...)
+	args = append([]string{"-display", display, "-MenuKey", "", "-AlertOnFatalError=0"}, args...)
 	if l.CA != "" {
 		args = append(args, "-X509CA", l.CA)
 	}
 	cmd := exec.Command(Need(t, "xtigervncviewer"), append(args, fmt.Sprintf("%s:%d", server, l.Server.Port()))...) //nolint:gosec,noctx // it ends with the test
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "VNC_USERNAME="+l.User, "VNC_PASSWORD="+l.Password)
-	return Start(t, s.on, cmd)
+	return Start(t, on, cmd)
 }

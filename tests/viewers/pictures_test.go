@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"vdi-gateway/tests/node"
@@ -46,9 +47,10 @@ func (r *rig) tigers(t *testing.T) (all []vm) {
 }
 
 // locked is a desktop with vmPassword.
-func (r *rig) locked(t *testing.T) xvnc.Desktop {
+func (r *rig) locked(t *testing.T, args ...string) xvnc.Desktop {
 	t.Helper()
-	return xvnc.StartDesktop(t, r.vms.Do, netip.AddrPortFrom(r.vms.Addr(), 5901), 24, append(xvnc.Password(t, vmPassword), "-SecurityTypes", "VncAuth")...)
+	args = slices.Concat(xvnc.Password(t, vmPassword), []string{"-SecurityTypes", "VncAuth"}, args)
+	return xvnc.StartDesktop(t, r.vms.Do, netip.AddrPortFrom(r.vms.Addr(), 5901), 24, args...)
 }
 
 // entered is how a ticket says so.

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"vdi-gateway/gateway/rfb"
 	"vdi-gateway/tests/node"
 	"vdi-gateway/tests/xvnc"
 )
@@ -173,69 +172,5 @@ func TestWhoIsNotLetIn(t *testing.T) {
 	r.journal(t, guessed.ID, "reason=not_admitted", "wrong password")
 	if screen.Shows(t, d.Size, xvnc.Exact) {
 		t.Error("the viewer shows the desktop to who knows the VM's password alone")
-	}
-}
-
-// crowd has many clients come to a tunnel at once, and returns how many were let in to
-// the session itself.
-func (r *rig) crowd(t *testing.T, tunnel node.Tunnel, passwords []string) (in int) {
-	t.Helper()
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	begin := make(chan struct{})
-	for _, password := range passwords {
-		conn, err := r.client.Dial(netip.Addr{}, tunnel.Addr(), patience)
-		if err != nil {
-			continue // there is room for so many
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		all.Go(func() {
-			<-begin
-			stream, _, err := rfb.Connect(t.Context(), conn, rfb.Config{Password: rfb.Secret(password), Limit: patience})
-			if err != nil {
-				return
-			}
-			// Security alone is no session: the VM's own first words are.
-			_, err = stream.Write([]byte{1})
-			if _, readErr := io.ReadFull(stream, make([]byte, 24)); err == nil && readErr == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				in++
-			}
-		})
-	}
-	close(begin)
-	all.Wait()
-	return in
-}
-
-func TestOneOfACrowdIsLetIn(t *testing.T) {
-	r := newRig(t, false)
-	d := r.locked(t)
-	crowded := map[string]any{"vm_password": vmPassword, "channels": 20}
-	crowdOf := func(wrong, right int, password string) (list []string) {
-		for i := range wrong + right {
-			if list = append(list, password); i < wrong {
-				list[i] = "guessing"
-			}
-		}
-		return list
-	}
-	for round := range 5 {
-		tunnel := r.open(t, d.Addr, crowded)
-		if in := r.crowd(t, tunnel, crowdOf(2, 18, tunnel.Password)); in != 1 {
-			t.Errorf("round %d: %d of 18 who knew the password were let in, want 1", round, in)
-		}
-		tunnel = r.open(t, d.Addr, crowded)
-		if in := r.crowd(t, tunnel, crowdOf(10, 10, tunnel.Password)); in > 1 {
-			t.Errorf("round %d: %d of a mixed crowd were let in, want 1 at most", round, in)
-		}
-		if err := r.handshake(t, tunnel, tunnel.Password); err == nil {
-			t.Errorf("round %d: the password was good once more", round)
-		}
-		tunnel = r.open(t, d.Addr, entered()) // for one channel
-		if in := r.crowd(t, tunnel, crowdOf(0, 20, tunnel.Password)); in != 1 {
-			t.Errorf("round %d, one channel: %d were let in, want 1", round, in)
-		}
 	}
 }

@@ -70,7 +70,7 @@ func (g *Gateway) bring(ctx context.Context, ch *channel, client *net.TCPConn) (
 		vm, err = g.reach(ctx, ch)
 	}
 	if err != nil {
-		_ = rfb.Refuse(ctx, client, 0, "") // gone: just as well
+		_ = rfb.Refuse(ctx, client, 0, apology(err)) // gone: just as well
 		return nil, nil, err
 	}
 	conn, err = ch.receive(ctx, client, vm, terms)
@@ -80,6 +80,15 @@ func (g *Gateway) bring(ctx context.Context, ch *channel, client *net.TCPConn) (
 		err = errPasscodeSpent
 	}
 	return conn, vm, err
+}
+
+// apology is what a person reads who is refused. A VM's troubles are its operator's; that a
+// password was used is for who has it, above all when a viewer reconnects by itself.
+func apology(err error) string {
+	if errors.Is(err, errPasscodeSpent) {
+		return "The one-time password was used; open the connection again"
+	}
+	return rfb.Unreachable
 }
 
 // terms are those for a viewer on a range port: VeNCrypt where this node has a

@@ -75,7 +75,7 @@ func (g *Gateway) bring(ctx context.Context, ch *channel, client *net.TCPConn) (
 	}
 	conn, err = ch.receive(ctx, client, vm, terms)
 	g.answered(ch, err)
-	if err == nil && !g.usePasscode(ch) {
+	if err == nil && !g.usePasscode(ch, Secret(terms.Password)) {
 		_, _ = conn.Close(), vm.Close()
 		err = errPasscodeSpent
 	}
@@ -135,12 +135,13 @@ func (g *Gateway) answered(ch *channel, err error) {
 	}
 }
 
-// usePasscode spends the password of a viewer that knew it; false when another one was faster.
-// The other nodes are told: this one may die.
-func (g *Gateway) usePasscode(ch *channel) bool {
+// usePasscode spends the password that a viewer was asked for; false when another one was
+// faster, or when the connection was opened again meanwhile: the fresh password is for who
+// has it. The other nodes are told: this one may die.
+func (g *Gateway) usePasscode(ch *channel, asked Secret) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if ch.grant.passcode.spent {
+	if code := ch.grant.passcode; code.spent || code.password != asked {
 		return false
 	}
 	ch.grant.passcode.spent = true

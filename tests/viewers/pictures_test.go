@@ -76,11 +76,14 @@ func (r *rig) qemus(t *testing.T) (all []vm) {
 		{"QEMU, None", plain, map[string]any{"vm_password": "not needed"}, want, image.Point{}},
 		{
 			"QEMU, VncAuth", xvnc.StartQEMU(t, r.vms.Do, r.vms.Addr(), short, ",password=on"),
-			entered(), want, image.Point{},
+			entered(), want,
+			image.Point{},
 		},
 		{
 			"QEMU, X509Vnc", xvnc.StartQEMU(t, r.vms.Do, r.vms.Addr(), short, ",password=on,tls-creds=tls0", "-object", creds),
-			map[string]any{"vm_password": vmPassword, "vm_tls": map[string]any{"ca_pem": ca.PEM}}, want, image.Point{},
+			map[string]any{"vm_password": vmPassword, "vm_tls": map[string]any{"ca_pem": ca.PEM}},
+			want,
+			image.Point{},
 		},
 	}
 }

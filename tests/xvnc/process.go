@@ -118,7 +118,7 @@ func StartX(t testing.TB, on Place, program string, args ...string) (display str
 	}
 	defer func() { _ = numbers.Close() }()
 	// It finds a number by itself, and says which when it is ready.
-	p := Start(t, on, exec.Command(path, append(args, "-displayfd", "3")...), tell) //nolint:noctx // it ends with the test
+	p := Start(t, on, exec.Command(path, append(args, "-displayfd", "3")...), tell) //nolint:gosec,noctx // it ends with the test
 	_ = tell.Close()
 	_ = numbers.SetReadDeadline(time.Now().Add(patience))
 	number, err := bufio.NewReader(numbers).ReadString('\n')

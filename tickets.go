@@ -97,13 +97,16 @@ func (t *ticketStore) useHere(ctx context.Context, hash [sha256.Size]byte, now t
 	if err := t.copyIn(ctx, hash); err != nil {
 		return gateway.TicketRequest{}, err
 	}
-	row, err := t.awake(t.db.UseTicket(ctx, hash, now))
+	row, err := t.take(ctx, hash, now)
 	switch {
 	case errors.Is(err, settingsdb.ErrTicketUnknown):
 		return gateway.TicketRequest{}, gateway.ErrTicketUnknown
 	case errors.Is(err, settingsdb.ErrTicketSpent):
 		return gateway.TicketRequest{}, gateway.ErrUsed
 	case errors.Is(err, settingsdb.ErrTicketExpired):
+		return gateway.TicketRequest{}, gateway.ErrExpired
+	case errors.Is(err, errSealedElsewhere): // for its holder it is as if its time were over
+		t.cluster.log.WithError(err).Warn("a ticket is lost")
 		return gateway.TicketRequest{}, gateway.ErrExpired
 	case err != nil:
 		return gateway.TicketRequest{}, err
@@ -115,6 +118,20 @@ func (t *ticketStore) useHere(ctx context.Context, hash [sha256.Size]byte, now t
 		VMAddr: b.VMAddr, VMPort: b.VMPort, Protocol: b.Protocol, User: b.User, VMID: b.VMID,
 		Client: b.Client, Channels: b.Channels, SessionMax: b.SessionMax, Desktop: b.Desktop,
 	}, err
+}
+
+// take takes one use of a ticket in the database. One that cannot be read now, for which
+// there is a remedy, is as good as before.
+func (t *ticketStore) take(ctx context.Context, hash [sha256.Size]byte, now time.Time) (settingsdb.TicketRow, error) {
+	used, err := t.db.UseTicket(ctx, hash, now)
+	if err != nil {
+		return used, err
+	}
+	row, err := t.awake(used, nil)
+	if err == nil || errors.Is(err, errSealedElsewhere) {
+		return row, err
+	}
+	return row, errors.Join(err, t.db.ReturnTicket(ctx, hash))
 }
 
 func (t *ticketStore) returnHere(ctx context.Context, hash [sha256.Size]byte) error {

@@ -109,7 +109,7 @@ func (t *ticketStore) publish(ctx context.Context, now time.Time) error {
 	for _, row := range rows {
 		row, err := t.awake(row, nil)
 		if err != nil {
-			t.cluster.log.WithError(err).Warn("a ticket is lost")
+			t.cluster.log.WithError(err).Warn("a ticket cannot be used")
 			continue
 		}
 		r, err := ticketRecord(row, false)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"vdi-gateway/gateway"
@@ -41,7 +40,7 @@ func (t *ticketStore) awake(row settingsdb.TicketRow, err error) (settingsdb.Tic
 	}
 	plain, err := t.vault.open(row.Hash[:], b.Sealed)
 	if err != nil {
-		return row, errors.Join(fmt.Errorf("the VM's password of ticket %s cannot be read", row.ID), err)
+		return row, fmt.Errorf("how the VM of ticket %s is entered cannot be read: %w", row.ID, err)
 	}
 	b.Sealed = nil
 	if err := json.Unmarshal(plain, &b.Desktop); err != nil {

@@ -127,14 +127,30 @@ func TestTicketsAreSealedAtRest(t *testing.T) {
 			t.Error("the ticket is not where this test looks")
 		}
 	}
-	if err := os.Remove(tickets.vault.path); err != nil {
-		t.Fatal(err)
-	}
-	tickets.vault = newVault(path)
 	if err := tickets.Return(ctx, hash); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tickets.Use(ctx, hash, time.Now()); !errors.Is(err, errSealedElsewhere) {
-		t.Errorf("got %v after the key was lost", err)
+	key := tickets.vault.path
+	chmod := func(mode os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(key, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tickets.vault = newVault(path)
+	chmod(0o644)
+	if _, err := tickets.Use(ctx, hash, time.Now()); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("got %v while others may read the key, want to hear what to do", err)
+	}
+	chmod(0o600)
+	if _, err := tickets.Use(ctx, hash, time.Now()); err != nil {
+		t.Errorf("got %v with the key mended, want the use that was not had", err)
+	}
+	if err := errors.Join(os.Remove(key), tickets.Return(ctx, hash)); err != nil {
+		t.Fatal(err)
+	}
+	tickets.vault = newVault(path)
+	if _, err := tickets.Use(ctx, hash, time.Now()); !errors.Is(err, gateway.ErrExpired) {
+		t.Errorf("got %v after the key was lost, want it to be over", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"vdi-gateway/gateway/rfb"
+	"vdi-gateway/tests/xvnc"
 )
 
 const vmPassword = "vmsecret"
@@ -121,6 +122,28 @@ func TestPasscodeIsForOneUse(t *testing.T) {
 	if !again.Reopened || again.Password == g.Password || again.Port != g.Port {
 		t.Errorf("got %+v, want the same connection with another password", again)
 	}
+	r.sees(again, rfb.Config{Password: rfb.Secret(again.Password)}, rfb.VncAuth)
+}
+
+// Who was asked for a password before the connection was opened again does not come in by
+// it afterwards, and does not spend the fresh one.
+func TestPasscodeIsReplacedDuringAHandshake(t *testing.T) {
+	r, vm := newRig(t), newLocked(t)
+	g := r.granted("127.0.0.5", vm.addr, entering, as("ada"))
+	c := r.enter(g)
+	heard := make([]byte, 12+2+16)
+	if _, err := io.WriteString(c, "RFB 003.008\n\x02"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, heard); err != nil {
+		t.Fatal(err)
+	}
+	again := r.granted("127.0.0.5", vm.addr, entering, as("ada"))
+	_, _ = c.Write(xvnc.Response(t, g.Password.Reveal(), heard[14:]))
+	eventually(t, "the former viewer is sent away", func() bool {
+		list := r.audit.of(g.ID)
+		return len(list) == 1 && list[0].Reason == ReasonNotAdmitted
+	})
 	r.sees(again, rfb.Config{Password: rfb.Secret(again.Password)}, rfb.VncAuth)
 }
 

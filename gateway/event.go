@@ -17,7 +17,7 @@ type EventKind string
 const (
 	EventOpen   EventKind = "open"   // the first channel reached the VM
 	EventClose  EventKind = "close"  // the last channel ended
-	EventFailed EventKind = "failed" // a client was there, the VM was not
+	EventFailed EventKind = "failed" // a client was there, the VM was not; or it was not let in
 )
 
 // Event is one line of the audit: who, from where, to which VM, and for a
@@ -122,9 +122,17 @@ func (c *chronicle) writeOne(e Event) {
 	case EventClose:
 		log.Info("session closed")
 	default:
-		log.Warn("session failed: the VM cannot be reached")
+		log.Warn("session failed: " + e.failure())
 	}
 	c.audit(e)
+}
+
+// failure tells whose it was.
+func (e Event) failure() string {
+	if e.Reason == ReasonNotAdmitted {
+		return "the viewer was not admitted"
+	}
+	return "the VM cannot be reached"
 }
 
 func (e Event) fields() logrus.Fields {

@@ -70,16 +70,25 @@ func (g *Gateway) bring(ctx context.Context, ch *channel, client *net.TCPConn) (
 		vm, err = g.reach(ctx, ch)
 	}
 	if err != nil {
-		_ = rfb.Refuse(ctx, client, 0, "") // gone: just as well
+		_ = rfb.Refuse(ctx, client, 0, apology(err)) // gone: just as well
 		return nil, nil, err
 	}
 	conn, err = ch.receive(ctx, client, vm, terms)
 	g.answered(ch, err)
-	if err == nil && !g.usePasscode(ch) {
+	if err == nil && !g.usePasscode(ch, Secret(terms.Password)) {
 		_, _ = conn.Close(), vm.Close()
 		err = errPasscodeSpent
 	}
 	return conn, vm, err
+}
+
+// apology is what a person reads who is refused. A VM's troubles are its operator's; that a
+// password was used is for who has it, above all when a viewer reconnects by itself.
+func apology(err error) string {
+	if errors.Is(err, errPasscodeSpent) {
+		return "The one-time password was used; open the connection again"
+	}
+	return rfb.Unreachable
 }
 
 // terms are those for a viewer on a range port: VeNCrypt where this node has a
@@ -126,12 +135,13 @@ func (g *Gateway) answered(ch *channel, err error) {
 	}
 }
 
-// usePasscode spends the password of a viewer that knew it; false when another one was faster.
-// The other nodes are told: this one may die.
-func (g *Gateway) usePasscode(ch *channel) bool {
+// usePasscode spends the password that a viewer was asked for; false when another one was
+// faster, or when the connection was opened again meanwhile: the fresh password is for who
+// has it. The other nodes are told: this one may die.
+func (g *Gateway) usePasscode(ch *channel, asked Secret) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if ch.grant.passcode.spent {
+	if code := ch.grant.passcode; code.spent || code.password != asked {
 		return false
 	}
 	ch.grant.passcode.spent = true

@@ -6,17 +6,19 @@ import (
 	"crypto/x509"
 	"fmt"
 	"testing"
+
+	"vdi-gateway/tests/xvnc"
 )
 
 // A viewer that cannot do the first sub-type of VeNCrypt takes the second, and no other.
 func TestAcceptWithTwoSubTypes(t *testing.T) {
-	ca := newAuthority(t, "the gateway's authority")
+	ca := xvnc.NewAuthority(t, "the gateway's authority")
 	roots := x509.NewCertPool()
-	roots.AddCert(ca.cert)
+	roots.AddCert(ca.Cert)
 	trusting := &tls.Config{RootCAs: roots, ServerName: "gateway.example", MinVersion: tls.VersionTLS12}
 	terms := Terms{
 		Type: X509Plain, Also: X509Vnc, Password: "secret12", Check: checkLogin,
-		Certificate: serverOf(ca.valid(t, "gateway.example")),
+		Certificate: serverOf(ca.Valid(t, "gateway.example")),
 	}
 	sub := func(t Type) string { return fmt.Sprintf("\x00\x00\x01%c", byte(t)) }
 	choosing := func(chosen string, then ...string) script {

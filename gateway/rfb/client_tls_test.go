@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"vdi-gateway/tests/xvnc"
 )
 
 // viewerInTLS chooses VeNCrypt and the sub-type, and goes on in TLS.
@@ -17,11 +19,11 @@ func viewerInTLS(version string, t Type, then ...string) script {
 }
 
 func TestAcceptWithTLS(t *testing.T) {
-	ca := newAuthority(t, "the gateway's authority")
+	ca := xvnc.NewAuthority(t, "the gateway's authority")
 	roots := x509.NewCertPool()
-	roots.AddCert(ca.cert)
+	roots.AddCert(ca.Cert)
 	trusting := &tls.Config{RootCAs: roots, ServerName: "gateway.example", MinVersion: tls.VersionTLS12}
-	cert := serverOf(ca.valid(t, "gateway.example"))
+	cert := serverOf(ca.Valid(t, "gateway.example"))
 	alice := ">\x00\x00\x00\x05\x00\x00\x00\x0falicea long password"
 	for _, tc := range []struct {
 		name  string
@@ -57,19 +59,19 @@ func TestAcceptWithTLS(t *testing.T) {
 }
 
 func TestAcceptWithTLSFails(t *testing.T) {
-	ca, other := newAuthority(t, "the gateway's authority"), newAuthority(t, "another authority")
-	roots := func(a authority) *tls.Config {
+	ca, other := xvnc.NewAuthority(t, "the gateway's authority"), xvnc.NewAuthority(t, "another authority")
+	roots := func(a xvnc.Authority) *tls.Config {
 		pool := x509.NewCertPool()
-		pool.AddCert(a.cert)
+		pool.AddCert(a.Cert)
 		return &tls.Config{RootCAs: pool, ServerName: "gateway.example", MinVersion: tls.VersionTLS12}
 	}
-	cert := serverOf(ca.valid(t, "gateway.example"))
+	cert := serverOf(ca.Valid(t, "gateway.example"))
 	plainTerms := Terms{Type: X509Plain, Check: checkLogin, Certificate: cert}
 	end := "<" + failed + "\x00\x00\x00\x15Authentication failed"
 	for _, tc := range []struct {
 		name  string
 		terms Terms
-		trust authority
+		trust xvnc.Authority
 		say   []string
 		kind  Kind
 		text  string

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vdi-gateway/tests/xvnc"
 )
 
 // replay is a connection whose other side says what there is to read, listens to nothing
@@ -88,8 +90,8 @@ func FuzzAccept(f *testing.F) {
 		f.Add(strings.TrimPrefix(viewer.say[1], ">")+"\x01\x02 sixteen bytes..", uint8(viewer.typ))
 	}
 	f.Add(v38+"\x13\x00\x02\x00\x00\x01\x06\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", uint8(4))
-	ca := newAuthority(f, "ours")
-	cert := serverOf(ca.valid(f, "gateway.example"))
+	ca := xvnc.NewAuthority(f, "ours")
+	cert := serverOf(ca.Valid(f, "gateway.example"))
 	kinds := []Type{None, VncAuth, X509None, X509Vnc, X509Plain}
 	f.Fuzz(func(t *testing.T, says string, kind uint8) {
 		terms := Terms{Type: kinds[int(kind)%len(kinds)], Password: "secret12", Check: checkLogin, Certificate: cert}
@@ -143,15 +145,15 @@ func binaryVersion(major, minor int) []byte {
 }
 
 func FuzzTrust(f *testing.F) {
-	ca := newAuthority(f, "ours")
-	f.Add(ca.pem, "abcd", "vm17.example")
-	leaf := ca.valid(f, "vm17.example")
+	ca := xvnc.NewAuthority(f, "ours")
+	f.Add(ca.PEM, "abcd", "vm17.example")
+	leaf := ca.Valid(f, "vm17.example")
 	f.Fuzz(func(t *testing.T, pem, sha256, name string) {
 		v, err := (&Trust{CA: pem, SHA256: sha256, ServerName: name}).parse("")
 		if err != nil {
 			return
 		}
-		if err := v.check(parsed(t, leaf), time.Now()); err == nil && pem != ca.pem && sha256 != sha256Of(leaf) {
+		if err := v.check(parsed(t, leaf), time.Now()); err == nil && pem != ca.PEM && sha256 != xvnc.SHA256(leaf) {
 			t.Errorf("trusts the certificate by %q, %q, %q", pem, sha256, name)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"vdi-gateway/tests/xvnc"
 )
 
 // silences are where the other side may stop talking.
@@ -49,8 +51,8 @@ func hold(t *testing.T, lines script) net.Conn {
 }
 
 func TestSilenceEnds(t *testing.T) {
-	ca := newAuthority(t, "ours")
-	cert := serverOf(ca.valid(t, "gateway.example"))
+	ca := xvnc.NewAuthority(t, "ours")
+	cert := serverOf(ca.Valid(t, "gateway.example"))
 	connect := func(ctx context.Context, conn net.Conn, limit time.Duration) error {
 		_, _, err := Connect(ctx, conn, Config{Password: "secret12", Limit: limit})
 		return err

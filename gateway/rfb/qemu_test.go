@@ -1,91 +1,23 @@
 package rfb
 
 import (
-	"bufio"
-	"encoding/json"
-	"fmt"
-	"io"
-	"os/exec"
+	"net/netip"
 	"strings"
 	"testing"
-	"time"
+
+	"vdi-gateway/tests/xvnc"
 )
 
-// monitor is QEMU's QMP on its standard input and output.
-type monitor struct {
-	t   *testing.T
-	in  io.Writer
-	out *bufio.Scanner
-}
-
-// do executes a command and returns what it returned.
-func (m monitor) do(command string, arguments map[string]any) json.RawMessage {
-	m.t.Helper()
-	text, err := json.Marshal(map[string]any{"execute": command, "arguments": arguments})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	if _, err := fmt.Fprintf(m.in, "%s\n", text); err != nil {
-		m.t.Fatal(err)
-	}
-	for m.out.Scan() {
-		var answer struct{ Return, Error json.RawMessage }
-		if err := json.Unmarshal(m.out.Bytes(), &answer); err != nil {
-			m.t.Fatal(err)
-		}
-		if answer.Return != nil {
-			return answer.Return
-		}
-		if answer.Error != nil {
-			m.t.Fatalf("QEMU: %s: %s", command, answer.Error)
-		}
-	}
-	m.t.Fatalf("QEMU ended before it did %s: %v", command, m.out.Err())
-	return nil
-}
-
-// startQEMU runs a machine without a processor that serves VNC as the options say, and
-// returns the address.
-func startQEMU(t *testing.T, password Secret, vnc string, args ...string) string {
-	t.Helper()
-	program := need(t, "qemu-system-x86_64")
-	cmd := exec.Command(program, append([]string{
-		"-machine", "none", "-nodefaults", "-S", "-display", "none", "-name", "a machine",
-		"-qmp", "stdio", "-vnc", "127.0.0.1:150,to=400" + vnc,
-	}, args...)...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	run(t, cmd)
-	silent := time.AfterFunc(patience, func() { _ = out.Close() })
-	defer silent.Stop()
-	m := monitor{t, in, bufio.NewScanner(out)}
-	m.do("qmp_capabilities", map[string]any{})
-	if password != "" {
-		m.do("set_password", map[string]any{"protocol": "vnc", "password": password.Reveal()})
-	}
-	var server struct{ Host, Service string }
-	if err := json.Unmarshal(m.do("query-vnc", map[string]any{}), &server); err != nil {
-		t.Fatal(err)
-	}
-	return server.Host + ":" + server.Service
-}
-
 func TestQEMU(t *testing.T) {
-	ca := newAuthority(t, "the VMs' authority")
-	cert := ca.valid(t, "127.0.0.1")
-	dir := ca.store(t, cert)
+	ca := xvnc.NewAuthority(t, "the VMs' authority")
+	cert := ca.Valid(t, "127.0.0.1")
+	dir := ca.Store(t, cert)
 	x509 := func(more string) []string {
 		return []string{"-object", "tls-creds-x509,id=tls0,endpoint=server,dir=" + dir + more}
 	}
 	anonymous := []string{"-object", "tls-creds-anon,id=tls0,endpoint=server"}
-	const name = "QEMU (a machine)"
-	trust := &Trust{CA: ca.pem, SHA256: sha256Of(cert)}
+	loopback := netip.MustParseAddr("127.0.0.1")
+	trust := &Trust{CA: ca.PEM, SHA256: xvnc.SHA256(cert)}
 	for _, tc := range []struct {
 		name string
 		vnc  string
@@ -110,7 +42,7 @@ func TestQEMU(t *testing.T) {
 		{"it wants a certificate, with TLS 1.2", ",tls-creds=tls0", x509(",verify-peer=on,priority=NORMAL:-VERS-ALL:+VERS-TLS1.2"), Config{Trust: trust}, 0, Closed, "QEMU: verify-peer=off"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			vm, report, err := connect(t, startQEMU(t, passwordFor(tc.vnc), tc.vnc, tc.args...), tc.cfg)
+			vm, report, err := connect(t, xvnc.StartQEMU(t, xvnc.Here, loopback, passwordFor(tc.vnc), tc.vnc, tc.args...).String(), tc.cfg)
 			if tc.kind != "" {
 				wantError(t, err, VM, tc.kind, tc.text)
 				return
@@ -122,13 +54,13 @@ func TestQEMU(t *testing.T) {
 			if report.Type != tc.want {
 				t.Errorf("got %s, want %s", report.Type, tc.want)
 			}
-			look(t, vm, name)
+			look(t, vm, xvnc.QEMUName)
 		})
 	}
 }
 
 // passwordFor is the one to set, where the options say that there is one.
-func passwordFor(vnc string) Secret {
+func passwordFor(vnc string) string {
 	if strings.Contains(vnc, "password=on") {
 		return "secret12"
 	}

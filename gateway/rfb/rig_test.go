@@ -2,13 +2,10 @@ package rfb
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,43 +16,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what should come at once.
 const patience = 20 * time.Second
-
-func need(t testing.TB, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		t.Skipf("%s is not installed", program)
-	}
-	return path
-}
-
-// run starts a program for the time of the test, and shows what it said if the test fails.
-// Where the program wants none of it, extra files come after the three usual ones.
-func run(t *testing.T, cmd *exec.Cmd, extra ...*os.File) {
-	t.Helper()
-	said, err := os.Create(filepath.Join(t.TempDir(), "output"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr, cmd.ExtraFiles = said, extra
-	if cmd.Stdout == nil {
-		cmd.Stdout = said
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		// Asked to end it takes its lock files and sockets along.
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
-		_ = cmd.Wait()
-		late.Stop()
-		_ = said.Close()
-		if text, _ := os.ReadFile(said.Name()); t.Failed() {
-			t.Logf("%s says:\n%s", filepath.Base(cmd.Path), text)
-		}
-	})
-}
 
 // freePort is a loopback address nobody listened on a moment ago.
 func freePort(t testing.TB) string {
@@ -93,5 +53,11 @@ func wantError(t *testing.T, err error, side Side, kind Kind, text string) {
 	}
 	if e.Side != side || e.Kind != kind || !strings.Contains(e.Error(), text) {
 		t.Errorf("got %s, %s, %q, want %s, %s, and %q in it", e.Side, e.Kind, e.Error(), side, kind, text)
+	}
+}
+
+func serverOf(c tls.Certificate) func() *tls.Config {
+	return func() *tls.Config {
+		return &tls.Config{Certificates: []tls.Certificate{c}, MinVersion: tls.VersionTLS12}
 	}
 }

@@ -1,55 +1,26 @@
 package rfb
 
 import (
-	"bufio"
 	"context"
-	"encoding/hex"
 	"net"
 	"os"
-	"os/exec"
 	"os/user"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"vdi-gateway/gateway/rfb/desktop"
+	"vdi-gateway/tests/xvnc"
 )
 
 // startXtigervnc runs TigerVNC's server with the arguments and returns its address.
 func startXtigervnc(t *testing.T, args ...string) string {
 	t.Helper()
-	program := need(t, "Xtigervnc")
 	addr := freePort(t)
 	_, port, _ := net.SplitHostPort(addr)
-	said, say, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _, _ = said.Close(), say.Close() }()
-	// It finds a display number by itself, and says which when it is ready.
-	cmd := exec.Command(program, append([]string{
-		"-displayfd", "3", "-rfbport", port, "-localhost", "-geometry", "400x300",
+	xvnc.StartX(t, xvnc.Here, "Xtigervnc", append([]string{
+		"-rfbport", port, "-localhost", "-geometry", "400x300",
 		"-depth", "24", "-br", "-desktop", "a real server",
 	}, args...)...)
-	run(t, cmd, say)
-	_ = said.SetReadDeadline(time.Now().Add(patience))
-	if _, err := bufio.NewReader(said).ReadString('\n'); err != nil {
-		t.Fatalf("Xtigervnc does not start: %v", err)
-	}
 	return addr
-}
-
-// obscured is a password as Xtigervnc takes it on its command line: encrypted with a key
-// that everybody knows.
-func obscured(password Secret) string {
-	var text [challengeLength]byte
-	copy(text[:passwordLength], password)
-	hidden := vncResponse("\x17\x52\x6b\x06\x23\x4e\x58\x07", text)
-	return hex.EncodeToString(hidden[:passwordLength])
-}
-
-func certificateArgs(dir string) []string {
-	return []string{"-X509Cert", filepath.Join(dir, "server-cert.pem"), "-X509Key", filepath.Join(dir, "server-key.pem")}
 }
 
 // look goes on from ClientInit and checks that pictures come.
@@ -86,11 +57,11 @@ func connect(t *testing.T, addr string, cfg Config) (net.Conn, Report, error) {
 }
 
 func TestXtigervncLetsUsIn(t *testing.T) {
-	ca := newAuthority(t, "the VMs' authority")
-	cert := ca.valid(t, "127.0.0.1", "vm17.example")
-	certificate := certificateArgs(ca.store(t, cert))
-	password := []string{"-Password", obscured("secret12")}
-	trust := &Trust{CA: ca.pem}
+	ca := xvnc.NewAuthority(t, "the VMs' authority")
+	cert := ca.Valid(t, "127.0.0.1", "vm17.example")
+	certificate := xvnc.Certificate(ca.Store(t, cert))
+	password := xvnc.Password(t, "secret12")
+	trust := &Trust{CA: ca.PEM}
 	for _, tc := range []struct {
 		name string
 		args []string
@@ -106,8 +77,8 @@ func TestXtigervncLetsUsIn(t *testing.T) {
 		{"X509None before VncAuth", append(certificate, "-SecurityTypes", "VncAuth,X509None"), Config{Password: "x", Trust: trust}, X509None},
 		{"X509Vnc", append(append(password, certificate...), "-SecurityTypes", "X509Vnc"), Config{Password: "secret12", Trust: trust}, X509Vnc},
 		{"X509Vnc before the others", append(append(password, certificate...), "-SecurityTypes", "None,VncAuth,X509None,TLSVnc,X509Vnc"), Config{Password: "secret12", Trust: trust}, X509Vnc},
-		{"by another name", append(certificate, "-SecurityTypes", "X509None"), Config{Trust: &Trust{CA: ca.pem, ServerName: "vm17.example"}}, X509None},
-		{"by its sha256", append(certificate, "-SecurityTypes", "X509None"), Config{Trust: &Trust{SHA256: sha256Of(cert)}}, X509None},
+		{"by another name", append(certificate, "-SecurityTypes", "X509None"), Config{Trust: &Trust{CA: ca.PEM, ServerName: "vm17.example"}}, X509None},
+		{"by its sha256", append(certificate, "-SecurityTypes", "X509None"), Config{Trust: &Trust{SHA256: xvnc.SHA256(cert)}}, X509None},
 		{"its default, without TLS on the second connection", password, Config{Password: "secret12"}, VncAuth},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -119,7 +90,7 @@ func TestXtigervncLetsUsIn(t *testing.T) {
 			if report.Type != tc.want || report.Version != V38 {
 				t.Errorf("got %s in %s, want %s in 3.8", report.Type, report.Version, tc.want)
 			}
-			if got := report.Certificate == sha256Of(cert); got != tc.want.Encrypted() {
+			if got := report.Certificate == xvnc.SHA256(cert); got != tc.want.Encrypted() {
 				t.Errorf("reported the certificate %q, want it with TLS only", report.Certificate)
 			}
 			look(t, vm, "a real server")
@@ -133,7 +104,7 @@ func TestXtigervncSpeaks33(t *testing.T) {
 		types string
 		want  Type
 	}{{"None", None}, {"VncAuth", VncAuth}} {
-		addr := startXtigervnc(t, "-Protocol3.3", "-Password", obscured("secret12"), "-SecurityTypes", tc.types)
+		addr := startXtigervnc(t, append(xvnc.Password(t, "secret12"), "-Protocol3.3", "-SecurityTypes", tc.types)...)
 		vm, report, err := connect(t, addr, Config{Password: "secret12"})
 		if err != nil {
 			t.Fatal(err)
@@ -149,10 +120,10 @@ func TestXtigervncSpeaks33(t *testing.T) {
 }
 
 func TestXtigervncDoesNotLetUsIn(t *testing.T) {
-	ca, other := newAuthority(t, "the VMs' authority"), newAuthority(t, "another authority")
-	certificate := certificateArgs(ca.store(t, ca.valid(t, "127.0.0.1")))
-	password := []string{"-Password", obscured("secret12")}
-	trust := &Trust{CA: ca.pem}
+	ca, other := xvnc.NewAuthority(t, "the VMs' authority"), xvnc.NewAuthority(t, "another authority")
+	certificate := xvnc.Certificate(ca.Store(t, ca.Valid(t, "127.0.0.1")))
+	password := xvnc.Password(t, "secret12")
+	trust := &Trust{CA: ca.PEM}
 	for _, tc := range []struct {
 		name string
 		args []string
@@ -168,10 +139,10 @@ func TestXtigervncDoesNotLetUsIn(t *testing.T) {
 		{"anonymous TLS although a certificate is a must", append(password, "-SecurityTypes", "TLSVnc,VncAuth"), Config{Password: "secret12", Trust: trust}, NoCommonType, "anonymous Diffie-Hellman"},
 		{"anonymous TLS and nothing else", append(password, "-SecurityTypes", "TLSNone,TLSVnc"), Config{Password: "secret12"}, NoCommonType, "SecurityTypes X509Vnc with X509Cert and X509Key"},
 		{"Plain without TLS", []string{"-SecurityTypes", "Plain"}, Config{User: "u", Password: "p"}, NoCommonType, "unprotected"},
-		{"another authority", append(certificate, "-SecurityTypes", "X509None"), Config{Trust: &Trust{CA: other.pem}}, CertificateRejected, `expected a certificate from CN=another authority, got one of "CN=a VM" for "127.0.0.1", signed by "CN=the VMs' authority"`},
+		{"another authority", append(certificate, "-SecurityTypes", "X509None"), Config{Trust: &Trust{CA: other.PEM}}, CertificateRejected, `expected a certificate from CN=another authority, got one of "CN=a VM" for "127.0.0.1", signed by "CN=the VMs' authority"`},
 		{"an authority the system does not know", append(certificate, "-SecurityTypes", "X509None"), Config{}, CertificateRejected, "an authority the system trusts"},
 		{"another host", append(certificate, "-SecurityTypes", "X509None"), Config{Host: "vm18.example", Trust: trust}, CertificateRejected, "expected a certificate for vm18.example, got one of"},
-		{"another sha256", append(certificate, "-SecurityTypes", "X509None"), Config{Trust: &Trust{SHA256: sha256Of(other.valid(t))}}, CertificateRejected, "expected the certificate with sha256"},
+		{"another sha256", append(certificate, "-SecurityTypes", "X509None"), Config{Trust: &Trust{SHA256: xvnc.SHA256(other.Valid(t))}}, CertificateRejected, "expected the certificate with sha256"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, _, err := connect(t, startXtigervnc(t, tc.args...), tc.cfg)
@@ -181,7 +152,7 @@ func TestXtigervncDoesNotLetUsIn(t *testing.T) {
 }
 
 func TestXtigervncHasEnoughOfUs(t *testing.T) {
-	addr := startXtigervnc(t, "-Password", obscured("secret12"), "-SecurityTypes", "VncAuth", "-BlacklistThreshold", "2")
+	addr := startXtigervnc(t, append(xvnc.Password(t, "secret12"), "-SecurityTypes", "VncAuth", "-BlacklistThreshold", "2")...)
 	for range 2 {
 		_, _, err := connect(t, addr, Config{Password: "wrong"})
 		wantError(t, err, VM, AuthFailed, "it rejects VncAuth")
@@ -196,14 +167,14 @@ func TestXtigervncAsksPAM(t *testing.T) {
 	if _, err := os.Stat("/etc/pam.d/su"); err != nil || os.Getuid() != 0 {
 		t.Skip("needs PAM's service su, and to be root, for a user whose password need not be known")
 	}
-	ca := newAuthority(t, "the VMs' authority")
+	ca := xvnc.NewAuthority(t, "the VMs' authority")
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := startXtigervnc(t, append(certificateArgs(ca.store(t, ca.valid(t, "127.0.0.1"))),
+	addr := startXtigervnc(t, append(xvnc.Certificate(ca.Store(t, ca.Valid(t, "127.0.0.1"))),
 		"-SecurityTypes", "X509Plain,X509None", "-PlainUsers", me.Username, "-PAMService", "su")...)
-	cfg := Config{User: me.Username, Password: "any", Trust: &Trust{CA: ca.pem}}
+	cfg := Config{User: me.Username, Password: "any", Trust: &Trust{CA: ca.PEM}}
 	vm, report, err := connect(t, addr, cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -1,17 +1,16 @@
 package rfb
 
 import (
-	"bufio"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"vdi-gateway/gateway/rfb/desktop"
+	"vdi-gateway/tests/xvnc"
 )
 
 // viewerCase is what a real viewer is offered and says, and what becomes of it.
@@ -22,8 +21,8 @@ type viewerCase struct {
 	kind           Kind // of the error; "": it is let in
 }
 
-func viewerCases(t *testing.T, ca authority) []viewerCase {
-	cert := serverOf(ca.valid(t, "127.0.0.1"))
+func viewerCases(t *testing.T, ca xvnc.Authority) []viewerCase {
+	cert := serverOf(ca.Valid(t, "127.0.0.1"))
 	return []viewerCase{
 		{"None", Terms{Type: None}, "", "", ""},
 		{"VncAuth", Terms{Type: VncAuth, Password: "once1234"}, "", "once1234", ""},
@@ -54,40 +53,18 @@ func (tc viewerCase) judge(t *testing.T, b *bridge) {
 	}
 }
 
-// startXvfb runs a display without a monitor and returns its name.
-func startXvfb(t *testing.T) string {
-	t.Helper()
-	program := need(t, "Xvfb")
-	said, say, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _, _ = said.Close(), say.Close() }()
-	run(t, exec.Command(program, "-displayfd", "3", "-screen", "0", "1024x768x24", "-nolisten", "tcp"), say)
-	_ = said.SetReadDeadline(time.Now().Add(patience))
-	number, err := bufio.NewReader(said).ReadString('\n')
-	if err != nil {
-		t.Fatalf("Xvfb does not start: %v", err)
-	}
-	return ":" + number[:len(number)-1]
-}
-
 func TestXtigervncviewer(t *testing.T) {
-	program := need(t, "xtigervncviewer")
-	display := startXvfb(t)
-	ca := newAuthority(t, "the gateway's authority")
+	screen := xvnc.StartScreen(t, xvnc.Here)
+	ca := xvnc.NewAuthority(t, "the gateway's authority")
 	trusted := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(trusted, []byte(ca.pem), 0o600); err != nil {
+	if err := os.WriteFile(trusted, []byte(ca.PEM), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range viewerCases(t, ca) {
 		t.Run(tc.name, func(t *testing.T) {
 			b := &bridge{terms: tc.terms}
 			startBridge(t, b)
-			host, port, _ := net.SplitHostPort(b.addr)
-			cmd := exec.Command(program, "-display", display, "-X509CA", trusted, "-AlertOnFatalError=0", host+"::"+port)
-			cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "VNC_USERNAME="+tc.user, "VNC_PASSWORD="+tc.password)
-			run(t, cmd)
+			screen.View(t, xvnc.Login{Server: netip.MustParseAddrPort(b.addr), User: tc.user, Password: tc.password, CA: trusted})
 			tc.judge(t, b)
 			if tc.kind == "" {
 				await(t, "the viewer was sent pictures", func() bool { return b.desk.Stats().Frames > 1 })
@@ -97,16 +74,12 @@ func TestXtigervncviewer(t *testing.T) {
 }
 
 func TestXtigervncviewerDoesNotTrustUs(t *testing.T) {
-	program := need(t, "xtigervncviewer")
-	display := startXvfb(t)
-	ca := newAuthority(t, "an authority nobody knows")
-	b := &bridge{terms: Terms{Type: X509Vnc, Limit: time.Second, Password: "once1234", Certificate: serverOf(ca.valid(t, "127.0.0.1"))}}
+	screen := xvnc.StartScreen(t, xvnc.Here)
+	ca := xvnc.NewAuthority(t, "an authority nobody knows")
+	b := &bridge{terms: Terms{Type: X509Vnc, Limit: time.Second, Password: "once1234", Certificate: serverOf(ca.Valid(t, "127.0.0.1"))}}
 	startBridge(t, b)
-	host, port, _ := net.SplitHostPort(b.addr)
 	// It asks a person, who does not answer here.
-	cmd := exec.Command(program, "-display", display, "-AlertOnFatalError=0", host+"::"+port)
-	cmd.Env = slices.Concat(os.Environ(), []string{"HOME=" + t.TempDir(), "VNC_PASSWORD=once1234"})
-	run(t, cmd)
+	screen.View(t, xvnc.Login{Server: netip.MustParseAddrPort(b.addr), Password: "once1234"})
 	await(t, "the client was judged", func() bool { in, out := b.seen(); return len(in)+len(out) > 0 })
 	in, out := b.seen()
 	if len(in) > 0 {
@@ -117,12 +90,10 @@ func TestXtigervncviewerDoesNotTrustUs(t *testing.T) {
 
 // TestXtigervncviewerMayWatch: all it needs to see the picture passes, with its extensions.
 func TestXtigervncviewerMayWatch(t *testing.T) {
-	program := need(t, "xtigervncviewer")
-	display := startXvfb(t)
+	screen := xvnc.StartScreen(t, xvnc.Here)
 	b := &bridge{terms: Terms{Type: None}, watch: true}
 	startBridge(t, b)
-	host, port, _ := net.SplitHostPort(b.addr)
-	run(t, exec.Command(program, "-display", display, "-AlertOnFatalError=0", host+"::"+port))
+	screen.View(t, xvnc.Login{Server: netip.MustParseAddrPort(b.addr)})
 	await(t, "the viewer was sent pictures", func() bool { return b.desk.Stats().Frames > 2 })
 	b.mu.Lock()
 	defer b.mu.Unlock()

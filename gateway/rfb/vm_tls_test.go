@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"testing"
+
+	"vdi-gateway/tests/xvnc"
 )
 
 // veNCryptVM begins a VM of the version with VeNCrypt and the sub-type, up to TLS.
@@ -15,8 +17,8 @@ func veNCryptVM(version string, t Type) script {
 }
 
 func TestConnectWithTLS(t *testing.T) {
-	ca := newAuthority(t, "the VMs' authority")
-	cert := ca.valid(t, "vm17.example")
+	ca := xvnc.NewAuthority(t, "the VMs' authority")
+	cert := ca.Valid(t, "vm17.example")
 	for _, tc := range []struct {
 		typ  Type
 		then script
@@ -31,13 +33,13 @@ func TestConnectWithTLS(t *testing.T) {
 					play := stage{step: step, server: quiet(cert)}
 					conn := act(t, play, append(veNCryptVM(version, tc.typ), tc.then...))
 					stream, report, err := Connect(context.Background(), conn, Config{
-						User: "alice", Password: "secret12", Host: "vm17.example", Trust: &Trust{CA: ca.pem},
+						User: "alice", Password: "secret12", Host: "vm17.example", Trust: &Trust{CA: ca.PEM},
 					})
 					if err != nil {
 						t.Fatal(err)
 					}
-					if _, encrypted := stream.(*tls.Conn); !encrypted || report.Type != tc.typ || report.Certificate != sha256Of(cert) {
-						t.Errorf("got %T, %+v, want %s with the certificate %s", stream, report, tc.typ, sha256Of(cert))
+					if _, encrypted := stream.(*tls.Conn); !encrypted || report.Type != tc.typ || report.Certificate != xvnc.SHA256(cert) {
+						t.Errorf("got %T, %+v, want %s with the certificate %s", stream, report, tc.typ, xvnc.SHA256(cert))
 					}
 					if err := expect(stream, initText); err != nil {
 						t.Errorf("after the handshake: %v", err)
@@ -56,7 +58,7 @@ func quiet(c tls.Certificate) *tls.Config {
 }
 
 func TestConnectWithTLSFails(t *testing.T) {
-	ca := newAuthority(t, "the VMs' authority")
+	ca := xvnc.NewAuthority(t, "the VMs' authority")
 	for _, tc := range []struct {
 		name string
 		typ  Type
@@ -72,11 +74,11 @@ func TestConnectWithTLSFails(t *testing.T) {
 			done := make(chan error, 1)
 			go func() {
 				// The connection ends without TLS's farewell: what was said has been heard.
-				_, err := stage{step: 1000, server: quiet(ca.valid(t, "vm17.example"))}.perform(far, append(veNCryptVM(v38, tc.typ), tc.then[:len(tc.then)-1]...))
+				_, err := stage{step: 1000, server: quiet(ca.Valid(t, "vm17.example"))}.perform(far, append(veNCryptVM(v38, tc.typ), tc.then[:len(tc.then)-1]...))
 				done <- err
 			}()
 			_, report, err := Connect(context.Background(), near, Config{
-				User: "alice", Password: "secret12", Host: "vm17.example", Trust: &Trust{CA: ca.pem},
+				User: "alice", Password: "secret12", Host: "vm17.example", Trust: &Trust{CA: ca.PEM},
 			})
 			wantError(t, err, VM, AuthFailed, tc.text)
 			if report.Type != tc.typ {
@@ -90,8 +92,8 @@ func TestConnectWithTLSFails(t *testing.T) {
 }
 
 func TestConnectFindsNoCommonTLS(t *testing.T) {
-	ca := newAuthority(t, "the VMs' authority")
-	old := quiet(ca.valid(t, "vm17.example"))
+	ca := xvnc.NewAuthority(t, "the VMs' authority")
+	old := quiet(ca.Valid(t, "vm17.example"))
 	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	near, far := sockets(t)
 	done := make(chan error, 1)
@@ -99,7 +101,7 @@ func TestConnectFindsNoCommonTLS(t *testing.T) {
 		_, err := stage{step: 1000, server: old}.perform(far, veNCryptVM(v38, X509None))
 		done <- err
 	}()
-	_, _, err := Connect(context.Background(), near, Config{Trust: &Trust{CA: ca.pem}})
+	_, _, err := Connect(context.Background(), near, Config{Trust: &Trust{CA: ca.PEM}})
 	wantError(t, err, VM, Protocol, "it ends the TLS handshake: remote error: tls: protocol version not supported")
 	if err := <-done; err == nil {
 		t.Error("the other side went on with TLS 1.1 at most")

@@ -15,6 +15,7 @@ import (
 
 	"vdi-gateway/tests/lab"
 	"vdi-gateway/tests/node"
+	"vdi-gateway/tests/xvnc"
 )
 
 // family is a way through the gateway.
@@ -43,17 +44,18 @@ func TestMatrixOfDesktops(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, depth %d, password %q", f.name, depth, password), func(t *testing.T) {
 					p := f.start(t, node.Config{})
 					d := startDesktop(t, p.vmHost, addrOf(f.vm), depth, password)
-					slack := exact
+					slack := xvnc.Exact
 					if depth == 16 {
 						slack = lossy
 					}
-					tunnel := open(t, p.node.Client(p.client), d.addr)
-					view(t, p.client, tunnel, d, slack)
+					tunnel := open(t, p.node.Client(p.client), d.Addr)
+					view(t, p.client, tunnel, password, d.Size, slack)
 					// gvnccapture takes neither a password from a file nor
 					// a literal IPv6 address, and shows 16 bits wrong also
 					// without a gateway.
 					if password == "" && p.gate.Addr().Is4() && depth == 24 {
-						wantPattern(t, capture(t, p.client, open(t, p.node.Client(p.client), d.addr)), d, slack)
+						tunnel := open(t, p.node.Client(p.client), d.Addr)
+						xvnc.WantPattern(t, xvnc.Capture(t, p.client.Do, xvnc.Login{Server: tunnel.Addr()}), d.Size, slack)
 					}
 				})
 			}

@@ -17,6 +17,8 @@ type OpenRequest struct {
 	Mode      string `json:"mode,omitempty"`
 	Ticket    string `json:"ticket,omitempty"`
 	Probe     bool   `json:"probe"`
+	// VMPassword has the gateway enter the VM itself.
+	VMPassword string `json:"vm_password,omitempty"`
 }
 
 // Tunnel is what open_connection answers.
@@ -26,7 +28,8 @@ type Tunnel struct {
 	Address    string `json:"address"`
 	Port       uint16 `json:"port"`
 	ClientAddr string `json:"client_addr"`
-	Node       string `json:"node"` // the owner
+	Node       string `json:"node"`     // the owner
+	Password   string `json:"password"` // of one use, where the gateway enters the VM
 }
 
 // Addr is where the client connects to; the address has to be an IP address.
@@ -38,6 +41,13 @@ func (t Tunnel) Addr() netip.AddrPort {
 // Open reserves a tunnel.
 func (c *Client) Open(ctx context.Context, r OpenRequest) (t Tunnel, err error) {
 	return t, c.Call(ctx, http.MethodPost, "/v3/open_connection/", r, &t)
+}
+
+// Ticket has a dispatcher make a ticket; the keys are those of POST /v3/tickets/.
+func (c *Client) Ticket(ctx context.Context, r map[string]any) (string, error) {
+	var answer struct{ Ticket string }
+	err := c.Call(ctx, http.MethodPost, "/v3/tickets/", r, &answer)
+	return answer.Ticket, err
 }
 
 // GiveBack gives a tunnel back.

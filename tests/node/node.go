@@ -35,6 +35,8 @@ type Config struct {
 	// Disk gives the database's folder a file system of its own of that
 	// size, such as "1m", which only the node sees and Path reaches.
 	Disk string
+	// Args are added to those of the command run.
+	Args []string
 	// Env is added to the environment, as NAME=value.
 	Env []string
 }
@@ -84,7 +86,7 @@ const onDisk = `mount -t tmpfs -o size="$1" tmpfs "$(dirname "$3")" &&
 
 // Launch starts the node and does not wait.
 func Launch(host *lab.Host, cfg Config) (*Node, error) {
-	cmd := exec.CommandContext(context.Background(), cfg.Binary, "run", "--db", cfg.DB) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(context.Background(), cfg.Binary, append([]string{"run", "--db", cfg.DB}, cfg.Args...)...) //nolint:gosec // our own binary
 	if cfg.Disk != "" {
 		document, err := cfg.Settings.document(host)
 		if err != nil {

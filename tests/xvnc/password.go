@@ -1,11 +1,8 @@
-// Package xvnc is what tests need that start a real VNC server, Xtigervnc:
-//
-//	cmd := exec.Command("Xtigervnc", "-SecurityTypes", "VncAuth",
-//		"-PasswordFile", xvnc.PasswordFile(t, "secret"))
 package xvnc
 
 import (
-	"crypto/des" //nolint:gosec // what such files are made with
+	"crypto/des" //nolint:gosec // what VNC has
+	"math/bits"
 	"os"
 	"path/filepath"
 	"testing"
@@ -27,4 +24,24 @@ func PasswordFile(t testing.TB, password string) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// Response is a challenge of VncAuth encrypted with a password, as RFC 6143 and every
+// implementation have it: the bits of each byte of the key turned around.
+func Response(t testing.TB, password string, challenge []byte) []byte {
+	t.Helper()
+	var key [8]byte
+	copy(key[:], password)
+	for i, b := range key {
+		key[i] = bits.Reverse8(b)
+	}
+	c, err := des.NewCipher(key[:]) //nolint:gosec // as above
+	if err != nil {
+		t.Fatal(err)
+	}
+	response := make([]byte, len(challenge))
+	for i := 0; i+8 <= len(challenge); i += 8 {
+		c.Encrypt(response[i:], challenge[i:])
+	}
+	return response
 }

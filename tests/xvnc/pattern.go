@@ -1,4 +1,4 @@
-package e2e
+package xvnc
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ func tile() [tileHeight]uint16 {
 }
 
 // writePattern writes the tile as an X bitmap, lowest bit left.
-func writePattern(t *testing.T) string {
+func writePattern(t testing.TB) string {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "#define t_width %d\n#define t_height %d\nstatic char t_bits[] = {\n", tileWidth, tileHeight)
@@ -44,26 +44,26 @@ func patternAt(x, y int) color.RGBA {
 	return color.RGBA{0x00, 0x40, 0xc0, 0xff}
 }
 
-// exact is the distance of colours when none is lost.
-const exact = 0
+// Exact is the distance of colours when none is lost.
+const Exact = 0
 
-// wantPattern compares every pixel with what was drawn; a channel may be off
-// by slack.
-func wantPattern(t *testing.T, img image.Image, d desktop, slack int) {
+// WantPattern compares every pixel with what a desktop of that size shows; a channel may be
+// off by slack.
+func WantPattern(t testing.TB, img image.Image, size image.Point, slack int) {
 	t.Helper()
-	if got, want := img.Bounds(), image.Rect(0, 0, d.width, d.height); got != want {
+	if got, want := img.Bounds(), (image.Rectangle{Max: size}); got != want {
 		t.Fatalf("picture: got %v, want %v", got, want)
 	}
-	if wrong, at := wrongPixels(img, image.Point{}, d, slack); wrong > 0 {
-		t.Errorf("got %d wrong pixels of %d, the first at %v: %v, want %v", wrong, d.width*d.height, at, img.At(at.X, at.Y), patternAt(at.X, at.Y))
+	if wrong, at := wrongPixels(img, image.Point{}, size, slack); wrong > 0 {
+		t.Errorf("got %d wrong pixels of %d, the first at %v: %v, want %v", wrong, size.X*size.Y, at, img.At(at.X, at.Y), patternAt(at.X, at.Y))
 	}
 }
 
 // wrongPixels counts what is not as it was drawn in a picture that shows the
 // desktop from a place on, and tells the first of them.
-func wrongPixels(img image.Image, from image.Point, d desktop, slack int) (wrong int, first image.Point) {
-	for y := range d.height {
-		for x := range d.width {
+func wrongPixels(img image.Image, from, size image.Point, slack int) (wrong int, first image.Point) {
+	for y := range size.Y {
+		for x := range size.X {
 			got, want := color.RGBAModel.Convert(img.At(from.X+x, from.Y+y)).(color.RGBA), patternAt(x, y)
 			if far(got.R, want.R, slack) || far(got.G, want.G, slack) || far(got.B, want.B, slack) {
 				if wrong++; wrong == 1 {

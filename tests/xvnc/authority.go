@@ -1,4 +1,4 @@
-package rfb
+package xvnc
 
 import (
 	"crypto/ecdsa"
@@ -18,11 +18,11 @@ import (
 	"time"
 )
 
-// authority signs certificates for tests.
-type authority struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	pem  string
+// Authority signs certificates of VMs and of gateways.
+type Authority struct {
+	Key  *ecdsa.PrivateKey
+	Cert *x509.Certificate
+	PEM  string
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {
@@ -34,11 +34,13 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-func encodePEM(kind string, der []byte) string {
+// EncodePEM is one block.
+func EncodePEM(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-func newAuthority(t testing.TB, name string) authority {
+// NewAuthority makes one that is good for an hour.
+func NewAuthority(t testing.TB, name string) Authority {
 	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
@@ -54,11 +56,11 @@ func newAuthority(t testing.TB, name string) authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return authority{key, cert, encodePEM("CERTIFICATE", der)}
+	return Authority{key, cert, EncodePEM("CERTIFICATE", der)}
 }
 
-// sign makes a certificate for the names, which may be addresses. It ends at the given time.
-func (a authority) sign(t testing.TB, end time.Time, names ...string) tls.Certificate {
+// Sign makes a certificate for the names, which may be addresses. It ends at the given time.
+func (a Authority) Sign(t testing.TB, end time.Time, names ...string) tls.Certificate {
 	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
@@ -73,31 +75,26 @@ func (a authority) sign(t testing.TB, end time.Time, names ...string) tls.Certif
 			template.DNSNames = append(template.DNSNames, n)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.Cert, key.Public(), a.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// valid signs a certificate that is in force.
-func (a authority) valid(t testing.TB, names ...string) tls.Certificate {
-	return a.sign(t, time.Now().Add(time.Hour), names...)
+// Valid signs a certificate that is in force.
+func (a Authority) Valid(t testing.TB, names ...string) tls.Certificate {
+	return a.Sign(t, time.Now().Add(time.Hour), names...)
 }
 
-func sha256Of(c tls.Certificate) string {
+// SHA256 is what pins a certificate.
+func SHA256(c tls.Certificate) string {
 	sum := sha256.Sum256(c.Certificate[0])
 	return hex.EncodeToString(sum[:])
 }
 
-func serverOf(c tls.Certificate) func() *tls.Config {
-	return func() *tls.Config {
-		return &tls.Config{Certificates: []tls.Certificate{c}, MinVersion: tls.VersionTLS12}
-	}
-}
-
-// store writes the certificate where QEMU and TigerVNC find it.
-func (a authority) store(t *testing.T, c tls.Certificate) (dir string) {
+// Store writes the certificate where QEMU and TigerVNC find it.
+func (a Authority) Store(t testing.TB, c tls.Certificate) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
@@ -105,8 +102,8 @@ func (a authority) store(t *testing.T, c tls.Certificate) (dir string) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"ca-cert.pem": a.pem, "server-cert.pem": encodePEM("CERTIFICATE", c.Certificate[0]),
-		"server-key.pem": encodePEM("PRIVATE KEY", key),
+		"ca-cert.pem": a.PEM, "server-cert.pem": EncodePEM("CERTIFICATE", c.Certificate[0]),
+		"server-key.pem": EncodePEM("PRIVATE KEY", key),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

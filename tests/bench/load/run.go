@@ -135,6 +135,7 @@ func Main(args []string) error {
 	}
 	run, ok := map[Kind]func(Job, *parent) (Result, error){
 		Server: serve, Bulk: bulk, Ping: ping, Pace: pace, Churn: churn, Hold: hold, Check: check,
+		WebBulk: webBulk, WebPing: webPing, WebHold: webHold, WebCheck: webCheck,
 	}[job.Kind]
 	if !ok {
 		return fmt.Errorf("there is no generator %q", job.Kind)

@@ -39,8 +39,8 @@ type consoles struct {
 // contest is the product and a peer, at the same thing.
 type contest struct {
 	ours, theirs *gate
-	check        string // what its check is called
-	lost         bool   // the peer is no longer measured
+	figures      []figure.Figure
+	lost         bool // the peer is no longer measured, nor compared with
 }
 
 // gate is what turns WebSockets into TCP: the product or a peer.
@@ -139,9 +139,9 @@ func (c *consoles) addGates(network *lab.Network) error {
 			return err
 		}
 	}
-	c.plain = contest{ours: ours, theirs: websockify, check: "plain"}
-	c.secure = contest{ours: secure, theirs: nginx, check: "TLS"}
-	c.pages = contest{ours: ours, theirs: novnc}
+	c.plain = contest{ours: ours, theirs: websockify, figures: []figure.Figure{consoleBulk1, consoleBulk8, consoleCPU, consolePing, consoleHold}}
+	c.secure = contest{ours: secure, theirs: nginx, figures: []figure.Figure{consoleTLS}}
+	c.pages = contest{ours: ours, theirs: novnc, figures: []figure.Figure{consoleFrame}}
 	return nil
 }
 

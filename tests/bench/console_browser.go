@@ -12,8 +12,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// The sample desktop's size.
-const frameWidth, frameHeight = 1024, 768
+// The sample desktop's size: the window has room for all of it, or noVNC's page
+// would show a part.
+const frameWidth, frameHeight = 1024, 640
 
 // frameTime bounds one page.
 const frameTime = 15 * time.Second

@@ -37,16 +37,18 @@ func consoleFigures() []figure.Figure {
 // gauge measures figures of a gate.
 type gauge func(context.Context, *gate) (map[figure.Figure]float64, error)
 
-// round measures everything once, the checks beside.
+// round measures everything, the checks beside. What differs most from one moment
+// to the next on a small machine is measured more than once.
 func (c *consoles) round(ctx context.Context, round int) error {
-	for _, step := range []struct {
+	for i, step := range []struct {
 		at *contest
 		do gauge
 	}{
-		{&c.plain, c.begin}, {&c.plain, c.idle}, {&c.plain, c.bulk1}, {&c.plain, c.bulk8}, {&c.plain, c.ping}, {&c.plain, c.check(round)},
-		{&c.secure, c.begin}, {&c.secure, c.tlsBulk1}, {&c.secure, c.check(round)},
+		{&c.plain, c.begin}, {&c.plain, c.idle}, {&c.plain, c.ping}, {&c.plain, c.bulk1}, {&c.plain, c.ping},
+		{&c.plain, c.bulk8}, {&c.plain, c.ping}, {&c.plain, c.check(round)},
+		{&c.secure, c.begin}, {&c.secure, c.tlsBulk1}, {&c.secure, c.tlsBulk1}, {&c.secure, c.check(round)},
 	} {
-		if err := c.turns(ctx, round, step.at, step.do); err != nil {
+		if err := c.turns(ctx, round+i, step.at, step.do); err != nil {
 			return err
 		}
 	}
@@ -54,7 +56,7 @@ func (c *consoles) round(ctx context.Context, round int) error {
 }
 
 // turns lets the product and its peer be measured, one after the other. A peer
-// that fails is measured no more; the product must not fail.
+// that fails is left out; the product must not fail.
 func (c *consoles) turns(ctx context.Context, round int, at *contest, do gauge) error {
 	if at.lost {
 		return nil
@@ -64,15 +66,14 @@ func (c *consoles) turns(ctx context.Context, round int, at *contest, do gauge) 
 		func() (err error) { ours, err = do(ctx, at.ours); return err },
 		func() (err error) {
 			if theirs, err = do(ctx, at.theirs); err != nil {
-				at.lost = true
-				c.leave(at.theirs.name, err)
+				c.leave(at, err)
 			}
 			return nil
 		})
 	if err != nil || at.lost {
 		return err
 	}
-	for _, f := range consoleFigures() {
+	for _, f := range at.figures {
 		if value, ok := ours[f]; ok {
 			c.sheet.Add(f, value, theirs[f])
 		}
@@ -80,10 +81,14 @@ func (c *consoles) turns(ctx context.Context, round int, at *contest, do gauge) 
 	return nil
 }
 
-// leave notes why something is not measured.
-func (c *consoles) leave(name string, why error) {
-	c.missing = append(c.missing, fmt.Sprintf("%s: %v", name, why))
-	c.sheet.Progress("  %s is left out: %v", name, why)
+// leave takes a peer's figures away, those of former rounds too, and says why.
+func (c *consoles) leave(at *contest, why error) {
+	at.lost = true
+	for _, f := range at.figures {
+		c.sheet.Drop(f)
+	}
+	c.missing = append(c.missing, fmt.Sprintf("%s: %v", at.theirs.name, why))
+	c.sheet.Progress("  %s is left out: %v", at.theirs.name, why)
 }
 
 func (c *consoles) begin(ctx context.Context, g *gate) (map[figure.Figure]float64, error) {
@@ -153,8 +158,13 @@ func (g *gate) settle(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, goneTime)
 	defer cancel()
+	return lastOne(ctx, g.run.Processes)
+}
+
+// lastOne waits until one process is left.
+func lastOne(ctx context.Context, processes func() (int, error)) error {
 	for {
-		n, err := g.run.Processes()
+		n, err := processes()
 		if err == nil && n == 1 {
 			return nil
 		}

@@ -53,8 +53,7 @@ func (c *consoles) firstFrames(ctx context.Context, round int) error {
 		ours, theirs, err = c.loadPages(ctx, round)
 	}
 	if err != nil {
-		at.lost = true
-		c.leave(consoleFrame.Name, err)
+		c.leave(at, err)
 		return nil
 	}
 	c.sheet.Add(consoleFrame, ours, theirs)
@@ -84,31 +83,43 @@ func (c *consoles) pageThere(ctx context.Context) error {
 
 // loadPages opens both pages in turn, in one browser on the clients' host.
 func (c *consoles) loadPages(ctx context.Context, round int) (ours, theirs float64, err error) {
-	var urls []string
+	var links []string
 	for range pageLoads {
 		ticket, err := c.plain.ours.ticket(ctx, c.desktop, 1)
 		if err != nil {
 			return 0, 0, err
 		}
-		pair := []string{
-			fmt.Sprintf("http://%s/console/?token=%s", c.plain.ours.addr, ticket),
-			fmt.Sprintf("http://%s/vnc.html?autoconnect=true&path=websockify", c.pages.theirs.addr),
-		}
-		if round%2 == 1 {
-			pair[0], pair[1] = pair[1], pair[0]
-		}
-		urls = append(urls, pair...)
+		links = append(links, fmt.Sprintf("http://%s/console/?token=%s", c.plain.ours.addr, ticket))
 	}
-	times, err := c.openPages(ctx, urls)
+	turns := inTurn(round, links, fmt.Sprintf("http://%s/vnc.html?autoconnect=true&path=websockify", c.pages.theirs.addr))
+	times, err := c.openPages(ctx, turns)
 	if err != nil {
 		return 0, 0, err
 	}
-	both := [2][]float64{}
-	for i, ms := range times {
-		whose := (i + round) % 2
-		both[whose] = append(both[whose], ms)
+	ours, theirs = apart(round, times)
+	return ours, theirs, nil
+}
+
+// inTurn has their page once beside each of our links, first in odd rounds.
+func inTurn(round int, links []string, page string) (all []string) {
+	for _, link := range links {
+		if round%2 == 0 {
+			all = append(all, link, page)
+		} else {
+			all = append(all, page, link)
+		}
 	}
-	return figure.Median(both[0]), figure.Median(both[1]), nil
+	return all
+}
+
+// apart is the median of each side's times, which came in turn.
+func apart(round int, times []float64) (ours, theirs float64) {
+	var sides [2][]float64
+	for i, ms := range times {
+		side := (i + round) % 2
+		sides[side] = append(sides[side], ms)
+	}
+	return figure.Median(sides[0]), figure.Median(sides[1])
 }
 
 // openPages runs the browser, as a process on the clients' host.

@@ -33,7 +33,8 @@ func webBulk(job Job, p *parent) (Result, error) {
 		return Result{}, err
 	case <-time.After(job.Last):
 	}
-	return Result{Time: time.Since(start), Bytes: total.Load() - before, Suite: suite}, nil
+	r := Result{Time: time.Since(start), Bytes: total.Load() - before, Suite: suite}
+	return r, p.end()
 }
 
 func discardAll(f *frames, total *atomic.Int64) error {

@@ -3,7 +3,9 @@ package peer
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -86,11 +88,17 @@ func sum[N int | int64 | time.Duration](pid int, of func(pid int) (N, error)) (t
 				return total, err
 			}
 			more, err := sum(number, of)
-			if err != nil {
+			if err != nil && !gone(err) {
 				return total, err
 			}
 			total += more
 		}
 	}
 	return total, nil
+}
+
+// gone tells whether err is what one gets of a process that has ended. A child
+// that a connection had may do so at any time.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL)
 }

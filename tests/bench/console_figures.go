@@ -45,8 +45,8 @@ func (c *consoles) round(ctx context.Context, round int) error {
 		do gauge
 	}{
 		{&c.plain, c.begin}, {&c.plain, c.idle}, {&c.plain, c.ping}, {&c.plain, c.bulk1}, {&c.plain, c.ping},
-		{&c.plain, c.bulk8}, {&c.plain, c.ping}, {&c.plain, c.check(round)},
-		{&c.secure, c.begin}, {&c.secure, c.tlsBulk1}, {&c.secure, c.tlsBulk1}, {&c.secure, c.check(round)},
+		{&c.plain, c.bulk8}, {&c.plain, c.ping}, {&c.plain, c.bulk1}, {&c.plain, c.check(round)},
+		{&c.secure, c.begin}, {&c.secure, c.tlsBulk1}, {&c.secure, c.tlsBulk1}, {&c.secure, c.tlsBulk1}, {&c.secure, c.check(round)},
 	} {
 		if err := c.turns(ctx, round+i, step.at, step.do); err != nil {
 			return err

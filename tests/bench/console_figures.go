@@ -44,9 +44,20 @@ func (c *consoles) round(ctx context.Context, round int) error {
 		at *contest
 		do gauge
 	}{
-		{&c.plain, c.begin}, {&c.plain, c.idle}, {&c.plain, c.ping}, {&c.plain, c.bulk1}, {&c.plain, c.ping},
-		{&c.plain, c.bulk8}, {&c.plain, c.ping}, {&c.plain, c.bulk1}, {&c.plain, c.check(round)},
-		{&c.secure, c.begin}, {&c.secure, c.tlsBulk1}, {&c.secure, c.tlsBulk1}, {&c.secure, c.tlsBulk1}, {&c.secure, c.check(round)},
+		{&c.plain, c.begin},
+		{&c.plain, c.idle},
+		{&c.plain, c.ping},
+		{&c.plain, c.bulk1},
+		{&c.plain, c.ping},
+		{&c.plain, c.bulk8},
+		{&c.plain, c.ping},
+		{&c.plain, c.bulk1},
+		{&c.plain, c.check(round)},
+		{&c.secure, c.begin},
+		{&c.secure, c.tlsBulk1},
+		{&c.secure, c.tlsBulk1},
+		{&c.secure, c.tlsBulk1},
+		{&c.secure, c.check(round)},
 	} {
 		if err := c.turns(ctx, round+i, step.at, step.do); err != nil {
 			return err

@@ -21,7 +21,7 @@ TOOLS := tests/tools/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover e2e generate novnc clean
+.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover bench-console e2e generate novnc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -56,7 +56,7 @@ lint: need $(TOOLS)/.built ## the linters of .golangci.yml, staticcheck and gofu
 format: need $(TOOLS)/.built ## format every Go file
 	@$(TOOLS)/gofumpt -w .
 
-bench: bench-api bench-relay bench-cluster bench-failover ## every benchmark
+bench: bench-api bench-relay bench-cluster bench-failover bench-console ## every benchmark
 
 bench-api: build ## the API: opens per second, start-up time, audit rows per second
 	@$(GO) run ./tests/bench api
@@ -72,6 +72,10 @@ bench-cluster: build ## three nodes as one gateway beside HAProxy in front of th
 bench-failover: build ## how long nobody serves when a node fails, beside Keepalived and HAProxy (root; up to 30 minutes)
 	@tests/install.sh bench
 	@$(GO) run ./tests/bench failover
+
+bench-console: build ## WebSockets and the console beside websockify, nginx and noVNC (root; about 5 minutes)
+	@tests/install.sh bench
+	@$(GO) run ./tests/bench console
 
 e2e: need ## the full matrices with real peers (root; longer than `make test`)
 	@tests/install.sh

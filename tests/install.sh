@@ -12,7 +12,7 @@
 set -u
 PATH=$PATH:/usr/sbin:/sbin
 
-# command              package
+# command or folder    package
 needs='
 Xtigervnc              tigervnc-standalone-server
 gvnccapture            gvncviewer
@@ -37,12 +37,18 @@ pebble                 pebble
 '
 peers='
 nginx                  nginx-light libnginx-mod-stream
+websockify             websockify
+/usr/share/novnc       novnc
 '
 [ "${1:-}" != bench ] || needs=$needs$peers
 
 missing_packages() {
 	printf '%s' "$needs" | while read -r command package; do
-		[ -z "$command" ] || command -v "$command" >/dev/null 2>&1 || printf '%s ' "$package"
+		case $command in
+		'') ;;
+		/*) [ -d "$command" ] || printf '%s ' "$package" ;;
+		*) command -v "$command" >/dev/null 2>&1 || printf '%s ' "$package" ;;
+		esac
 	done
 }
 

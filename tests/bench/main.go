@@ -4,6 +4,7 @@
 //	go run ./tests/bench relay   speed, latency and cost of relayed connections, beside HAProxy and nginx
 //	go run ./tests/bench cluster three nodes as one gateway, beside HAProxy in front of the same nodes
 //	go run ./tests/bench failover how long nobody serves when a node fails, beside Keepalived
+//	go run ./tests/bench console WebSockets that carry desktops, beside websockify and nginx
 //
 // It needs root, or user namespaces. BENCH_ROUNDS sets the rounds, 5 without
 // it and 10 of failover, BENCH_CONGESTION the congestion control of all hosts, reno without it. What
@@ -13,8 +14,8 @@
 //
 // `bench limit ADDR:PORT` is the bare server that `bench api` compares with;
 // bench starts it itself. `bench load JOB` is a generator of package load, which
-// bench starts on the hosts of its networks, and `bench sync` a part of cluster
-// that needs a process of its own.
+// bench starts on the hosts of its networks; `bench sync` and `bench pages` are
+// parts of cluster and console that need a process of their own.
 package main
 
 import (
@@ -47,6 +48,10 @@ func run() int {
 		err = benchCluster(ctx)
 	case "failover":
 		err = benchFailover(ctx)
+	case "console":
+		err = benchConsole(ctx)
+	case "pages":
+		err = showPages(ctx, os.Args[2:])
 	case "sync":
 		err = benchSync(ctx)
 	case load.Command:
@@ -54,7 +59,7 @@ func run() int {
 	case "limit":
 		err = serveLimit(ctx, os.Args[2:])
 	default:
-		fmt.Fprintln(os.Stderr, "usage: bench api | relay | cluster | failover")
+		fmt.Fprintln(os.Stderr, "usage: bench api | relay | cluster | failover | console")
 		return 2
 	}
 	if err != nil {

@@ -12,5 +12,5 @@
 //
 // A benchmark whose check of what was carried fails calls Void, and its figures
 // are not printed; one that could not be run calls Missing, and they are
-// printed as dashes with the reason. Nothing here judges a figure.
+// printed as dashes with the reason. Drop forgets those of a peer. Nothing here judges a figure.
 package figure

@@ -35,6 +35,11 @@ func TestSheet(t *testing.T) {
 			s.Add(speed, 1, 0)
 			s.Add(delay, 1, 1)
 		}, []string{"RESULT x.per_s peer 1.00 0.000 1/s -", "RESULT x.ms peer 1.00 1.00 ms 1.00"}},
+		{"a peer whose check failed", func(s *Sheet) {
+			s.Add(speed, 1, 2)
+			s.Add(delay, 1, 1)
+			s.Drop(speed)
+		}, []string{"RESULT x.per_s peer - - - -", "RESULT x.ms peer 1.00 1.00 ms 1.00"}},
 		{"a check that failed", func(s *Sheet) {
 			s.Add(speed, 1, 2)
 			s.Void(errors.New("bytes were lost"))

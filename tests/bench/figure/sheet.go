@@ -41,6 +41,9 @@ func (s *Sheet) Add(f Figure, ours, theirs float64) {
 	s.Progress("  %s: ours %s, %s %s %s", f.Name, number(ours), f.Peer, number(theirs), f.Unit)
 }
 
+// Drop forgets the samples of a figure whose peer did not carry what it should.
+func (s *Sheet) Drop(f Figure) { *s.rows[f] = row{} }
+
 // Progress tells who waits what is going on.
 func (s *Sheet) Progress(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
 

@@ -29,6 +29,12 @@ const (
 	// Check carries checked random streams on Conns connections at once; some
 	// ends close early and some reset. It has no measured time.
 	Check Kind = "check"
+	// WebBulk, WebPing and WebHold do the same through WebSockets. WebCheck
+	// carries checked streams, of which none ends early.
+	WebBulk  Kind = "webbulk"
+	WebPing  Kind = "webping"
+	WebHold  Kind = "webhold"
+	WebCheck Kind = "webcheck"
 )
 
 // Job is an order to a generator.
@@ -42,6 +48,14 @@ type Job struct {
 	Last  time.Duration  // the measured time
 	Seed  uint64         // Check: makes the streams
 	Judge netip.AddrPort // Check: the server itself, to ask what it saw
+	Web   Web            // of the kinds with WebSockets
+}
+
+// Web says how a connection becomes a WebSocket.
+type Web struct {
+	Path      string   // of the request
+	Protocols []string // offered, "binary" among them, which has to be answered
+	Secure    bool     // by TLS 1.3, whoever answers
 }
 
 // from is the address that connection i comes from; invalid: any.
@@ -55,10 +69,11 @@ func (j Job) from(i int) netip.Addr {
 // Result is what a generator saw in its measured time.
 type Result struct {
 	Time  time.Duration
-	Bytes int64         // Bulk, Check
+	Bytes int64         // Bulk, Check: carried by them
 	Conns int64         // Churn: done; Hold: open; Check: carried as they should
 	P50   time.Duration // Ping, Pace: there and back
 	P99   time.Duration
+	Suite string // WebBulk by TLS: the cipher suite
 }
 
 // Gigabits is the speed in Gb/s.
@@ -73,4 +88,5 @@ const (
 	wantBulk   = 'b' // the server sends until it is left
 	wantStream = 's' // a checked stream; its number follows
 	wantReport = 'r' // what the server saw of the checked streams
+	wantWhole  = 'w' // a checked stream that ends by its length; its number follows
 )

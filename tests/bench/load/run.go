@@ -27,6 +27,7 @@ type Marks struct{ Begin, End func() }
 // line is what a generator prints. The last one has the result.
 type line struct {
 	Begin  bool    `json:",omitempty"`
+	End    bool    `json:",omitempty"` // where the result comes too late
 	Result *Result `json:",omitempty"`
 }
 
@@ -67,7 +68,7 @@ func Serve(host *lab.Host, addr netip.AddrPort) error {
 type generator struct {
 	process *lab.Process
 	lines   *os.File // what it prints
-	stay    *os.File // closed: Hold may end
+	stay    *os.File // gets a byte after each of the marks
 }
 
 func launch(host *lab.Host, job Job) (*generator, error) {
@@ -97,7 +98,7 @@ func launch(host *lab.Host, job Job) (*generator, error) {
 
 func (g *generator) close() {
 	_ = g.lines.Close()
-	_ = g.stay.Close() // closed twice where follow did
+	_ = g.stay.Close()
 }
 
 // follow reads what the generator prints, to its result.
@@ -107,21 +108,25 @@ func (g *generator) follow(marks Marks) (Result, error) {
 		if err := dec.Decode(&l); err != nil {
 			return Result{}, fmt.Errorf("it ended without a result: %w", err)
 		}
-		if l.Begin {
-			mark(marks.Begin)
-			_ = g.stay.Close()
-		}
-		if l.Result != nil {
-			mark(marks.End)
+		switch {
+		case l.Begin:
+			g.mark(&marks.Begin)
+		case l.End:
+			g.mark(&marks.End)
+		case l.Result != nil:
+			g.mark(&marks.End)
 			return *l.Result, nil
 		}
 	}
 }
 
-func mark(f func()) {
-	if f != nil {
-		f()
+// mark calls f, once, and tells the generator, if it still wants to know.
+func (g *generator) mark(f *func()) {
+	if *f != nil {
+		(*f)()
+		*f = nil
 	}
+	_, _ = g.stay.Write([]byte{0})
 }
 
 // Main is the generator's side: it does the job that the argument tells.
@@ -135,6 +140,7 @@ func Main(args []string) error {
 	}
 	run, ok := map[Kind]func(Job, *parent) (Result, error){
 		Server: serve, Bulk: bulk, Ping: ping, Pace: pace, Churn: churn, Hold: hold, Check: check,
+		WebBulk: webBulk, WebPing: webPing, WebHold: webHold, WebCheck: webCheck,
 	}[job.Kind]
 	if !ok {
 		return fmt.Errorf("there is no generator %q", job.Kind)
@@ -158,5 +164,14 @@ func (p *parent) tell(l line) error { return json.NewEncoder(p.out).Encode(l) }
 // begin tells that the measured time begins.
 func (p *parent) begin() error { return p.tell(line{Begin: true}) }
 
-// wait returns when the parent has done its part of the measured time.
-func (p *parent) wait() { _, _ = io.Copy(io.Discard, p.stay) }
+// wait returns when the parent has done what it does at the beginning.
+func (p *parent) wait() { _, _ = io.ReadFull(p.stay, make([]byte, 1)) }
+
+// end tells that the measured time is over, in place of the result, and waits
+// until the parent has done what it does then: with the connections some relays
+// lose what they have used.
+func (p *parent) end() error {
+	err := p.tell(line{End: true})
+	_, _ = io.ReadFull(p.stay, make([]byte, 2)) // the other one was the beginning's
+	return err
+}

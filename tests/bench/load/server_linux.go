@@ -110,7 +110,7 @@ func (s *server) handOver(fd int, want byte) {
 	switch want {
 	case wantBulk:
 		go sendBulk(fd, s.page)
-	case wantStream, wantReport:
+	case wantStream, wantReport, wantWhole:
 		go s.answer(fd, want)
 	default:
 		_ = unix.Close(fd)
@@ -125,9 +125,12 @@ func (s *server) answer(fd int, want byte) {
 		return
 	}
 	defer conn.Close()
-	if want == wantReport {
+	switch want {
+	case wantReport:
 		s.judge.report(conn)
-		return
+	case wantWhole:
+		whole(conn)
+	default:
+		s.judge.stream(conn.(*net.TCPConn))
 	}
-	s.judge.stream(conn.(*net.TCPConn))
 }

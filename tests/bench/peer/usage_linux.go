@@ -3,7 +3,9 @@ package peer
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,20 +30,32 @@ func (r *Relay) CPU() (time.Duration, error) {
 }
 
 // Memory is the resident memory of the relay's processes in bytes.
-func (r *Relay) Memory() (int64, error) {
+func (r *Relay) Memory() (int64, error) { return r.rollup("Rss:") }
+
+// Share is the memory of the relay's processes in bytes, in which a page that
+// several processes have counts once in all (PSS): those of a program that forks
+// have most of their pages in common.
+func (r *Relay) Share() (int64, error) { return r.rollup("Pss:") }
+
+func (r *Relay) rollup(name string) (int64, error) {
 	return sum(r.process.PID(), func(pid int) (int64, error) {
 		text, err := os.ReadFile(proc(pid, "smaps_rollup"))
 		if err != nil {
 			return 0, err
 		}
 		for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-			if f := strings.Fields(lines.Text()); len(f) == 3 && f[0] == "Rss:" {
+			if f := strings.Fields(lines.Text()); len(f) == 3 && f[0] == name {
 				kb, err := strconv.ParseInt(f[1], 10, 64)
 				return kb << 10, err
 			}
 		}
-		return 0, fmt.Errorf("%s does not tell Rss", proc(pid, "smaps_rollup"))
+		return 0, fmt.Errorf("%s does not tell %s", proc(pid, "smaps_rollup"), name)
 	})
+}
+
+// Processes is how many processes the relay has, those it forked included.
+func (r *Relay) Processes() (int, error) {
+	return sum(r.process.PID(), func(int) (int, error) { return 1, nil })
 }
 
 // Descriptors is how many file descriptors the relay's processes have open.
@@ -74,11 +88,17 @@ func sum[N int | int64 | time.Duration](pid int, of func(pid int) (N, error)) (t
 				return total, err
 			}
 			more, err := sum(number, of)
-			if err != nil {
+			if err != nil && !gone(err) {
 				return total, err
 			}
 			total += more
 		}
 	}
 	return total, nil
+}
+
+// gone tells whether err is what one gets of a process that has ended. A child
+// that a connection had may do so at any time.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL)
 }

@@ -31,6 +31,7 @@ type Conn struct {
 	tls      atomic.Pointer[tls.Conn]
 	state    *tls.ConnectionState // set before tls
 	closing  atomic.Bool
+	gather   gather // of what TLS writes
 }
 
 // Accept makes a connection of c. A nil Keeper passes everything as it is.
@@ -80,7 +81,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 // found that the client does.
 func (c *Conn) Write(p []byte) (int, error) {
 	if t := c.tls.Load(); t != nil {
-		return t.Write(p)
+		return c.gather.write(t, c.Conn, p)
 	}
 	return c.Conn.Write(p)
 }
@@ -149,7 +150,7 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 // Write writes to the connection below.
-func (w *wire) Write(p []byte) (int, error) { return w.Conn.Conn.Write(p) }
+func (w *wire) Write(p []byte) (int, error) { return w.gather.record(w.Conn.Conn, p) }
 
 // Close closes the connection below.
 func (w *wire) Close() error { return w.Conn.Conn.Close() }

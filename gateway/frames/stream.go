@@ -102,26 +102,28 @@ func (s *Stream) raw(p []byte) (int, error) {
 	return 0, err
 }
 
-// decode takes raw apart and answers what wants an answer at once.
+// decode takes raw apart and answers what wants an answer at once. The payload is at
+// the beginning of raw then.
 func (s *Stream) decode(raw []byte) (data []byte, err error) {
-	data, rest, c, err := s.dec.Next(raw)
-	if len(rest) > 0 {
-		s.ahead = slices.Concat(rest, s.ahead)
+	kept := 0
+	for rest := raw; len(rest) > 0 && err == nil; {
+		var c Control
+		data, rest, c, err = s.dec.Next(rest)
+		kept += copy(raw[kept:], data)
+		var v *Violation
+		switch {
+		case errors.As(err, &v):
+			s.verdict.Store(&word{code: v.Code, reason: v.Reason})
+		case c.Op == OpPing:
+			answer := slices.Clone(c.Payload)
+			s.pong.Store(&answer)
+			s.aside()
+		case c.Op == OpClose:
+			s.verdict.Store(&word{code: c.Code, heard: true})
+			err = io.EOF
+		}
 	}
-	var v *Violation
-	switch {
-	case errors.As(err, &v):
-		s.verdict.Store(&word{code: v.Code, reason: v.Reason})
-	case err != nil:
-	case c.Op == OpPing:
-		answer := slices.Clone(c.Payload)
-		s.pong.Store(&answer)
-		s.aside()
-	case c.Op == OpClose:
-		s.verdict.Store(&word{code: c.Code, heard: true})
-		err = io.EOF
-	}
-	return data, err
+	return raw[:kept], err
 }
 
 // Write sends p as one message.
@@ -211,17 +213,30 @@ func (s *Stream) await(patience time.Duration, more func() bool) {
 	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
-	if w := s.verdict.Load(); w != nil && w.heard {
-		return // he has said his last word as well
-	}
 	for {
-		_, err := io.Copy(io.Discard, s.Conn)
+		err := s.remains()
 		timeout, ok := err.(net.Error) //nolint:errorlint // as net returns it
 		if !ok || !timeout.Timeout() || more == nil || !more() {
 			return
 		}
 		_ = s.tcp.SetDeadline(time.Now().Add(patience))
 	}
+}
+
+// remains reads until the client has said its last word, or broken the protocol: then
+// to the end of the connection.
+func (s *Stream) remains() error {
+	b := make([]byte, 4<<10)
+	for s.end == nil {
+		if _, err := s.Read(b); err != nil && s.end == nil {
+			return err
+		}
+	}
+	if errors.Is(s.end, io.EOF) {
+		return nil
+	}
+	_, err := io.Copy(io.Discard, s.Conn)
+	return err
 }
 
 func (s *Stream) isTorn() bool {

@@ -389,6 +389,7 @@ func TestWhatWasReadBeforeTheJoin(t *testing.T) {
 // A pair with frames is not handed over: it stays, and its client hears of the end of
 // the process.
 func TestFramedPairsAreNotHandedOver(t *testing.T) {
+	skipCopying(t)
 	e := newEngine()
 	stop := runUntil(t, e)
 	tun := openWeb(t, e, relay.Options{Tag: "framed"})

@@ -13,7 +13,6 @@ type channel struct {
 	grant    *grant
 	opened   time.Time
 	timeouts Timeouts
-	onEnd    func(relay.Reason) // set before it is joined; may be nil
 
 	// The Gateway's lock guards these.
 	session     *session // nil while the VM is being dialled

@@ -1,0 +1,38 @@
+package gateway
+
+import (
+	"net"
+	"time"
+
+	"vdi-gateway/gateway/frames"
+)
+
+// Leg is a client's WebSocket, behind its handshake.
+type Leg struct {
+	Conn  net.Conn      // with TLS; or TCP itself
+	TCP   *net.TCPConn  // below
+	Early []byte        // read of Conn with the handshake
+	Ping  time.Duration // between two pings; 0: none
+}
+
+// stream is what the client says and is told, without its frames.
+func (leg Leg) stream() *frames.Stream { return frames.NewStream(leg.Conn, leg.TCP, leg.Early) }
+
+// Serve begins to relay between the client's WebSocket and the VM, owns both, and
+// returns at once.
+func (a *Attachment) Serve(leg Leg) {
+	if err := tuneConn(leg.TCP, a.channel.timeouts); err != nil {
+		a.gateway.deps.Log.WithError(err).Debug("the client left before its tunnel was up")
+	}
+	a.join(leg.stream(), a.vm, leg.Ping)
+}
+
+// join gives both legs to the relay. client is a Stream, or something around one that
+// has a NetConn; the relay finds it, pings it and tells it of the end.
+func (a *Attachment) join(client, vm net.Conn, ping time.Duration) {
+	a.gateway.given()
+	a.gateway.joined(a.channel)
+	options := a.gateway.call(a.channel).Options
+	options.Ping = ping
+	a.channel.belongs(a.gateway.engine.Join(client, vm, options))
+}

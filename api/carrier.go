@@ -1,10 +1,8 @@
 package api
 
 import (
-	"context"
 	"net/http"
 
-	"github.com/coder/websocket"
 	"github.com/labstack/echo/v4"
 
 	"vdi-gateway/gateway"
@@ -68,28 +66,13 @@ func (s *Server) askForUpgrade(c echo.Context) error {
 	return failWith(http.StatusUpgradeRequired, codeUpgradeRequired, "this path speaks WebSocket: send Upgrade: websocket")
 }
 
-// serveLeg upgrades the connection and relays until either side ends.
+// serveLeg upgrades the connection and leaves it to the gateway.
 func (s *Server) serveLeg(c echo.Context, attachment *gateway.Attachment) error {
-	conn := connOf(c.Request())
-	ws, err := websocket.Accept(c.Response(), c.Request(), &websocket.AcceptOptions{
-		Subprotocols:       []string{subprotocol},
-		InsecureSkipVerify: true, // checkOrigin looked closer, at the scheme too
-		CompressionMode:    websocket.CompressionDisabled,
-	})
+	leg, err := s.upgrade(c)
 	if err != nil {
 		attachment.Abort()
 		return err
 	}
-	leg := newLeg(ws, conn.tcp)
-	ctx, cancel := context.WithCancel(s.stopping)
-	pinged := make(chan struct{})
-	go func() {
-		defer close(pinged)
-		leg.ping(ctx, s.state.Load().PingInterval)
-	}()
-	reason := attachment.Serve(ctx, leg, conn.tcp)
-	cancel()
-	<-pinged
-	leg.finish(string(reason))
+	attachment.Serve(leg)
 	return nil
 }

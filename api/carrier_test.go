@@ -1,12 +1,17 @@
 package api
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +20,9 @@ import (
 
 	"vdi-gateway/gateway"
 )
+
+// pongTime is what the relay gives a peer to answer a ping in.
+const pongTime = 10 * time.Second
 
 // attach opens a WebSocket that must succeed.
 func (n *node) attach(path string, protocols []string) *websocket.Conn {
@@ -123,8 +131,9 @@ func TestDisconnectClosesTheWebSocket(t *testing.T) {
 	n.api("POST", "/v3/disconnect/", `{"connection_id":"`+grant.ConnectionID+`"}`).into(200, &disconnectAnswer{})
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
-	if _, _, err := ws.Read(ctx); err == nil {
-		t.Error("a frame came instead of the end")
+	var told websocket.CloseError
+	if _, _, err := ws.Read(ctx); !errors.As(err, &told) || told.Code != websocket.StatusInternalError || told.Reason != "admin" {
+		t.Errorf("got %v, want close code 1011, admin", err)
 	}
 	if took := time.Since(began); took > 5*500*time.Millisecond {
 		t.Errorf("the WebSocket closed after %s, want 0.5 s", took)
@@ -231,12 +240,61 @@ func TestAStopEndsWebSockets(t *testing.T) {
 	grant := n.open(vm(t), `"mode":"websocket"`)
 	ws := n.attach("/v3/connect/?token="+grant.Token, nil)
 	n.echo(ws, "hello")
+	ended := make(chan error, 1)
+	go func() { _, _, err := ws.Read(t.Context()); ended <- err }()
 	began := time.Now()
 	n.stop()
 	if took := time.Since(began); took > soon {
 		t.Errorf("stopping took %s", took)
 	}
-	if _, _, err := ws.Read(t.Context()); err == nil {
-		t.Error("a frame came instead of the end")
+	if err := <-ended; websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Errorf("got %v, want close code 1001", err)
+	}
+}
+
+// Behind its handshake a WebSocket costs the API nothing: neither the goroutine of its
+// connection, with what that holds, nor a slot.
+func TestNothingOfTheAPIIsLeftOfAWebSocket(t *testing.T) {
+	n := newNode(t, nil)
+	target := vm(t)
+	serving := func() int {
+		all := make([]byte, 4<<20)
+		return strings.Count(string(all[:runtime.Stack(all, true)]), "net/http.(*conn).serve(")
+	}
+	n.open(target, `"mode":"websocket"`) // by the connection that is kept for what follows
+	before := serving()
+	for range 20 {
+		conn, reader := n.rawAttach(n.open(target, `"mode":"websocket"`).Token)
+		if _, err := io.WriteString(conn, frame(fin|binaryFrame, "hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(reader, make([]byte, len("\x82\x05hello"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "no goroutine of the server's is left", func() bool { return serving() <= before })
+	if n.active() != 20 {
+		t.Errorf("got %d active, want 20", n.active())
+	}
+}
+
+// What was sent with the handshake is the beginning of the stream.
+func TestFramesRightBehindTheHandshake(t *testing.T) {
+	n := newNode(t, nil)
+	grant := n.open(vm(t), `"mode":"websocket"`)
+	conn := n.dial()
+	fmt.Fprintf(conn, "GET /v3/connect/?token=%s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n%s", grant.Token, n.addr, frame(fin|binaryFrame, strings.Repeat("x", 20000)))
+	reader := bufio.NewReader(conn)
+	if resp, err := http.ReadResponse(reader, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("got %v %v, want 101", resp, err)
+	}
+	var got bytes.Buffer
+	for bytes.Count(got.Bytes(), []byte("x")) < 20000 { // headers have none
+		b, err := reader.ReadByte()
+		if err != nil {
+			t.Fatalf("%v after %d bytes", err, got.Len())
+		}
+		got.WriteByte(b)
 	}
 }

@@ -54,32 +54,34 @@ const (
 func TestFrames(t *testing.T) {
 	n := newNode(t, nil)
 	target := vm(t)
-	const ended = "" // the connection ends without these bytes
+	const ended = "" // the connection ends with a close frame of this code
 	for _, tt := range []struct {
 		name, sent string
 		want       string // must come back, unmasked frames of the VM's echo among it
+		code       int
 	}{
-		{"whole", frame(fin|binaryFrame, "hello"), "hello"},
-		{"fragmented", frame(binaryFrame, "hel") + frame(continuation, "l") + frame(fin|continuation, "o"), "o"},
-		{"an empty frame first", frame(fin|binaryFrame, "") + frame(fin|binaryFrame, "hello"), "hello"},
-		{"a ping between fragments", frame(binaryFrame, "hel") + frame(fin|pingFrame, "there") + frame(fin|continuation, "lo"), "there"},
-		{"a ping of 125 bytes", frame(fin|pingFrame, strings.Repeat("x", 125)), strings.Repeat("x", 125)},
-		{"an unasked pong", frame(fin|pongFrame, "x") + frame(fin|binaryFrame, "hello"), "hello"},
-		{"a long form of a short length", string([]byte{fin | binaryFrame, 0x80 | 126, 0, 5, 0, 0, 0, 0}) + "hello", "hello"},
-		{"a ping of 126 bytes", frame(fin|pingFrame, strings.Repeat("x", 126)), ended},
-		{"a fragmented ping", frame(pingFrame, "x"), ended},
-		{"unmasked", "\x82\x05hello", ended},
-		{"reserved bits", frame(fin|0x40|binaryFrame, "hello"), ended},
-		{"an unknown opcode", frame(fin|0x3, "hello"), ended},
-		{"a continuation of nothing", frame(fin|continuation, "hello"), ended},
-		{"a second message inside the first", frame(binaryFrame, "hel") + frame(fin|binaryFrame, "lo"), ended},
-		{"a text frame", frame(fin|0x1, "hello"), ended},
-		{"text that is not UTF-8", frame(fin|0x1, "\xff"), ended},
-		{"a negative length", string([]byte{fin | binaryFrame, 0x80 | 127, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), ended},
-		{"a close", frame(fin|closeFrame, "\x03\xe8"), ended},
-		{"a close without a code", frame(fin|closeFrame, ""), ended},
-		{"a close code nobody may send", frame(fin|closeFrame, "\x03\xed"), ended},
-		{"a close code of one byte", frame(fin|closeFrame, "\x03"), ended},
+		{"whole", frame(fin|binaryFrame, "hello"), "hello", 0},
+		{"fragmented", frame(binaryFrame, "hel") + frame(continuation, "l") + frame(fin|continuation, "o"), "o", 0},
+		{"an empty frame first", frame(fin|binaryFrame, "") + frame(fin|binaryFrame, "hello"), "hello", 0},
+		{"a ping between fragments", frame(binaryFrame, "hel") + frame(fin|pingFrame, "there") + frame(fin|continuation, "lo"), "there", 0},
+		{"a ping of 125 bytes", frame(fin|pingFrame, strings.Repeat("x", 125)), strings.Repeat("x", 125), 0},
+		{"an unasked pong", frame(fin|pongFrame, "x") + frame(fin|binaryFrame, "hello"), "hello", 0},
+		{"a long form of a short length", string([]byte{fin | binaryFrame, 0x80 | 126, 0, 5, 0, 0, 0, 0}) + "hello", ended, 1002},
+		{"more than a frame may hold", string([]byte{fin | binaryFrame, 0x80 | 127, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0}), ended, 1009},
+		{"a ping of 126 bytes", frame(fin|pingFrame, strings.Repeat("x", 126)), ended, 1002},
+		{"a fragmented ping", frame(pingFrame, "x"), ended, 1002},
+		{"unmasked", "\x82\x05hello", ended, 1002},
+		{"reserved bits", frame(fin|0x40|binaryFrame, "hello"), ended, 1002},
+		{"an unknown opcode", frame(fin|0x3, "hello"), ended, 1002},
+		{"a continuation of nothing", frame(fin|continuation, "hello"), ended, 1002},
+		{"a second message inside the first", frame(binaryFrame, "hel") + frame(fin|binaryFrame, "lo"), ended, 1002},
+		{"a text frame", frame(fin|0x1, "hello"), ended, 1003},
+		{"text that is not UTF-8", frame(fin|0x1, "\xff"), ended, 1003},
+		{"a negative length", string([]byte{fin | binaryFrame, 0x80 | 127, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), ended, 1002},
+		{"a close", frame(fin|closeFrame, "\x03\xe8"), ended, 1000},
+		{"a close without a code", frame(fin|closeFrame, ""), ended, 1005},
+		{"a close code nobody may send", frame(fin|closeFrame, "\x03\xed"), ended, 1002},
+		{"a close code of one byte", frame(fin|closeFrame, "\x03"), ended, 1002},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			grant := n.open(target, `"mode":"websocket"`, `"probe":false`)
@@ -89,8 +91,12 @@ func TestFrames(t *testing.T) {
 			}
 			if tt.want == ended {
 				_ = conn.SetReadDeadline(time.Now().Add(soon))
-				if _, err := io.Copy(io.Discard, reader); isTimeout(err) {
-					t.Error("the WebSocket goes on")
+				rest, err := io.ReadAll(reader)
+				if err != nil {
+					t.Errorf("got %v, want the end", err)
+				}
+				if got := codeOf(rest); got != tt.code {
+					t.Errorf("got code %d in % x, want %d", got, rest, tt.code)
 				}
 				return
 			}
@@ -104,7 +110,20 @@ func TestFrames(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "sessions whose client left have ended", func() bool { return n.active() <= 7 })
+	eventually(t, "sessions whose client left have ended", func() bool { return n.active() <= 6 })
+}
+
+// codeOf is what the close frame says that ends what a server has sent.
+func codeOf(sent []byte) int {
+	for i := len(sent) - 2; i >= 0; i-- {
+		if sent[i] == fin|closeFrame && int(sent[i+1]) == len(sent)-i-2 {
+			if sent[i+1] == 0 {
+				return 1005
+			}
+			return int(binary.BigEndian.Uint16(sent[i+2:]))
+		}
+	}
+	return 0
 }
 
 func isTimeout(err error) bool {

@@ -39,7 +39,7 @@ type Server struct {
 	guesses *gateway.Throttle
 	state   atomic.Pointer[state]
 
-	stopping context.Context //nolint:containedctx // the life of all carriers
+	stopping context.Context //nolint:containedctx // the life of all streams to other nodes
 	stop     context.CancelFunc
 	broken   chan error // capacity 1: a listener that failed by itself
 
@@ -120,10 +120,10 @@ func (s *Server) enter() bool {
 	return !s.ended
 }
 
-// Run serves the listeners of Apply until ctx is done; then it ends all
-// WebSockets, gives requests in flight two seconds, and returns when everything
-// has ended. It returns an error when a listener fails by itself, and may be
-// called once.
+// Run serves the listeners of Apply until ctx is done; then it ends the streams that
+// it passes on to other nodes, gives requests in flight two seconds, and returns when
+// everything has ended. WebSockets it has given to the gateway. It returns an error
+// when a listener fails by itself, and may be called once.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.begin(); err != nil {
 		return err

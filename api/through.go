@@ -21,6 +21,9 @@ type stream interface {
 	CloseWrite() error
 }
 
+// farewellTime is what a side has to end in that has heard all there is.
+const farewellTime = time.Second
+
 // buffer holds what a direction is moving. Streams pass here only when a client
 // came to another node than its own, so that a buffer may be held while idle.
 type buffer [32 << 10]byte

@@ -129,42 +129,6 @@ func (g *Gateway) takeTicket(ctx context.Context, ticket Secret, client netip.Ad
 	return ch, victim, giveBack, nil
 }
 
-// wrappedLeg lets the relay reach the TCP connection below a client's leg.
-type wrappedLeg struct {
-	net.Conn
-	tcp *net.TCPConn
-}
-
-// NetConn is the connection whose round-trip time counts.
-func (l wrappedLeg) NetConn() net.Conn { return l.tcp }
-
-// Reset ends the leg without a farewell.
-func (l wrappedLeg) Reset() error {
-	relay.Reset(l.tcp)
-	return nil
-}
-
-// Serve relays between leg and the VM until either ends or ctx is done, owns
-// both, and tells why it ended. conn is the TCP connection leg runs over.
-func (a *Attachment) Serve(ctx context.Context, leg net.Conn, conn *net.TCPConn) relay.Reason {
-	if err := tuneConn(conn, a.channel.timeouts); err != nil {
-		a.gateway.deps.Log.WithError(err).Debug("the client left before its tunnel was up")
-	}
-	ended := make(chan relay.Reason, 1)
-	a.channel.onEnd = func(why relay.Reason) { ended <- why }
-	client, err := a.welcome(wrappedLeg{leg, conn})
-	if err != nil {
-		a.gateway.failed(a.channel, err)
-		return relay.ClientClosed
-	}
-	a.gateway.given()
-	a.gateway.joined(a.channel)
-	a.channel.belongs(a.gateway.engine.Join(client, a.vm, a.gateway.call(a.channel).Options))
-	stop := context.AfterFunc(ctx, func() { a.channel.kill(relay.Shutdown) })
-	defer stop()
-	return <-ended
-}
-
 // Abort gives the token back: the client's leg did not come about.
 func (a *Attachment) Abort() {
 	_ = a.vm.Close() // nothing was said on it

@@ -2,56 +2,12 @@ package gateway
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"testing"
 	"time"
 
 	"vdi-gateway/gateway/relay"
 )
-
-// viewer is a client that came over the API's port.
-type viewer struct {
-	net.Conn                   // its end
-	served   chan relay.Reason // what Serve returned
-	leave    func()            // ends Serve's context
-}
-
-// messages is a leg without half-close, as a WebSocket is.
-type messages struct{ net.Conn }
-
-// serve joins a viewer to an attachment.
-func (r *rig) serve(a *Attachment) *viewer {
-	r.t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer l.Close()
-	far, err := dialFrom("127.0.0.1", l.Addr().(*net.TCPAddr).AddrPort(), patience)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	near, err := l.AcceptTCP()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	ctx, leave := context.WithCancel(context.Background())
-	v := &viewer{Conn: far, served: make(chan relay.Reason, 1), leave: leave}
-	done := make(chan struct{})
-	go func() { defer close(done); v.served <- a.Serve(ctx, messages{near}, near) }()
-	r.t.Cleanup(func() { far.Close(); leave(); <-done })
-	return v
-}
-
-func (r *rig) attach(token Secret, client string) *viewer {
-	r.t.Helper()
-	a, err := r.Attach(context.Background(), token, netip.MustParseAddr(client))
-	if err != nil {
-		r.t.Fatalf("attach: %v", err)
-	}
-	return r.serve(a)
-}
 
 func (r *rig) attachRefused(token Secret, client string, want error) {
 	r.t.Helper()
@@ -60,17 +16,6 @@ func (r *rig) attachRefused(token Secret, client string, want error) {
 		a.Abort()
 	}
 	refusedWith(r.t, err, want)
-}
-
-func (v *viewer) reason(t testing.TB) relay.Reason {
-	t.Helper()
-	select {
-	case why := <-v.served:
-		return why
-	case <-time.After(patience):
-		t.Fatal("Serve did not return")
-		return ""
-	}
 }
 
 func TestAttachServesOneSession(t *testing.T) {
@@ -87,9 +32,6 @@ func TestAttachServesOneSession(t *testing.T) {
 	})
 	r.attachRefused(g.Token, "127.0.0.9", ErrUsed)
 	v.Close()
-	if got := v.reason(t); got != relay.ClientClosed {
-		t.Errorf("got %s, want client_closed", got)
-	}
 	if e := r.audit.closed(t, g.ID, relay.ClientClosed); e.Mode != ModeWebSocket || e.Port != 0 || e.BytesUp != 5 {
 		t.Errorf("got %+v, want 5 bytes over a WebSocket", e)
 	}
@@ -165,20 +107,6 @@ func TestTokensThatDoNotAttach(t *testing.T) {
 	r.attachRefused(back.Token, "127.0.0.5", ErrTokenUnknown)
 }
 
-func TestServeEndsWithItsContext(t *testing.T) {
-	r, vm := newRig(t), newEcho(t)
-	g := r.granted("127.0.0.5", vm.addr, overWebSocket)
-	v := r.attach(g.Token, "127.0.0.5")
-	says(t, v, "hello")
-	v.leave()
-	if got := v.reason(t); got != relay.Shutdown {
-		t.Errorf("got %s, want shutdown", got)
-	}
-	if err := endsWithin(t, v, prompt); !isReset(err) {
-		t.Errorf("got %v, want a reset", err)
-	}
-}
-
 // What is disconnected between Attach and Serve does not come to life.
 func TestServeAfterDisconnect(t *testing.T) {
 	r, vm := newRig(t), newEcho(t)
@@ -191,10 +119,7 @@ func TestServeAfterDisconnect(t *testing.T) {
 		t.Fatalf("got %v ended (%v), want the one", ended, err)
 	}
 	v := r.serve(a)
-	if got := v.reason(t); got != ReasonAdmin {
-		t.Errorf("got %s, want admin", got)
-	}
-	_ = endsWithin(t, v, prompt)
+	v.told(t, 1011, ReasonAdmin)
 }
 
 // A request whose client left while the VM was dialled spends nothing.

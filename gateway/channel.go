@@ -15,7 +15,6 @@ type channel struct {
 	opened   time.Time
 	timeouts Timeouts
 	desktop  Desktop
-	onEnd    func(relay.Reason) // set before it is joined; may be nil
 
 	// The Gateway's lock guards these.
 	session     *session // nil while the VM is being dialled
@@ -53,6 +52,16 @@ func (ch *channel) living(ctx context.Context) (context.Context, context.CancelF
 		cancel()
 	}
 	return ctx, cancel
+}
+
+// fate is what a channel ends for that was not joined because of err.
+func (ch *channel) fate(err error) relay.Reason {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.doomed != "" {
+		return ch.doomed
+	}
+	return blame(err)
 }
 
 // unwanted tells whether the channel was killed.

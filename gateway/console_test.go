@@ -105,9 +105,7 @@ func TestConsoleResumes(t *testing.T) {
 	says(t, v, "still there")
 	w := r.attach(fresh.Cookie, abroad)
 	says(t, w, "back")
-	if got := v.reason(t); got != ReasonReplaced {
-		t.Errorf("the former connection ended as %s, want replaced", got)
-	}
+	v.told(t, 1011, ReasonReplaced)
 	if now, _ := r.the(c.ID); now.Client != netip.MustParseAddr(abroad) {
 		t.Errorf("the client is %s, want where it is now", now.Client)
 	}
@@ -239,9 +237,7 @@ func TestSecondViewer(t *testing.T) {
 	shared.Close()
 	eventually(t, "the other one is gone", func() bool { return r.audit.count(EventClose) > 0 })
 	says(t, r.attach(again.Cookie, home), "hello")
-	if got := first.reason(t); got != ReasonReplaced {
-		t.Errorf("the former connection of the same person ended as %s, want replaced", got)
-	}
+	first.told(t, 1011, ReasonReplaced)
 }
 
 // The token that a refused viewer held is not used up.

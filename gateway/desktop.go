@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 
+	"vdi-gateway/gateway/frames"
 	"vdi-gateway/gateway/relay"
 	"vdi-gateway/gateway/rfb"
 )
@@ -84,13 +85,23 @@ func (ch *channel) receive(ctx context.Context, client, vm net.Conn, terms rfb.T
 
 // welcome brings the client of an attachment to where the relay begins. Its token was its
 // credential, so that RFB asks it for none.
-func (a *Attachment) welcome(client net.Conn) (net.Conn, error) {
-	if !a.channel.desktop.entered() {
-		return client, nil
-	}
+func (a *Attachment) welcome(client *frames.Stream) (net.Conn, error) {
 	ctx, done := a.channel.living(context.Background())
 	defer done()
-	return a.channel.receive(ctx, client, a.vm, rfb.Terms{Type: rfb.None})
+	conn, err := a.channel.receive(ctx, staying{client}, a.vm, rfb.Terms{Type: rfb.None})
+	if _, bare := conn.(staying); bare {
+		return client, err // the relay knows what to do with one
+	}
+	return conn, err
+}
+
+// staying is a WebSocket that a failed handshake does not close without a word.
+type staying struct{ *frames.Stream }
+
+// Close leaves the connection to who tells its client.
+func (s staying) Close() error {
+	s.Interrupt(lastWords)
+	return nil
 }
 
 // blame tells whose failure it is that a channel was not joined.

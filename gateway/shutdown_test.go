@@ -25,7 +25,7 @@ func TestShutdownEndsEverything(t *testing.T) {
 	says(t, v, "hello")
 	says(t, s, "hello")
 	r.stop()
-	for name, conn := range map[string]net.Conn{"client": c, "viewer": v, "dialling": d, "service": s} {
+	for name, conn := range map[string]net.Conn{"client": c, "dialling": d, "service": s} {
 		if err := endsWithin(t, conn, prompt); !isReset(err) {
 			t.Errorf("got %v for the %s, want a reset", err, name)
 		}
@@ -36,9 +36,7 @@ func TestShutdownEndsEverything(t *testing.T) {
 			t.Errorf("got %+v, want one open and one close with reason shutdown", events)
 		}
 	}
-	if got := v.reason(t); got != relay.Shutdown {
-		t.Errorf("got %s from Serve, want shutdown", got)
-	}
+	v.told(t, 1001, relay.Shutdown)
 	if got := r.audit.of(dialling.ID); len(got) != 0 {
 		t.Errorf("got events %+v of a dial that the shutdown ended, want none: the VM is not to blame", got)
 	}
@@ -59,9 +57,7 @@ func TestAfterShutdown(t *testing.T) {
 	}
 	next := r.granted("127.0.0.6", vm.addr, overWebSocket)
 	r.stop()
-	if got := r.serve(a).reason(t); got != relay.Shutdown {
-		t.Errorf("got %s from a viewer that came too late, want shutdown", got)
-	}
+	r.serve(a).told(t, 1001, relay.Shutdown)
 	_, err = r.ask("127.0.0.5", vm.addr)
 	refusedWith(t, err, ErrDraining)
 	_, err = r.ask("127.0.0.5", vm.addr, overWebSocket)

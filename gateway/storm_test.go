@@ -85,7 +85,6 @@ func (w *wanderer) step(vms ...*machine) {
 			v := r.serve(a)
 			_ = said(v, "hello")
 			v.Close()
-			v.reason(t)
 		}
 	}
 	switch w.rnd.IntN(4) {

@@ -153,9 +153,7 @@ func TestSecondTicketReplacesTheFirstSession(t *testing.T) {
 	says(t, first, "hello")
 	second := r.attach(r.ticket(vm.addr, of), "127.0.0.5")
 	says(t, second, "hello again")
-	if got := first.reason(t); got != ReasonReplaced {
-		t.Errorf("got %s for the first, want replaced", got)
-	}
+	first.told(t, 1011, ReasonReplaced)
 	list, _ := r.Connections(Filter{})
 	if len(list) != 1 || list[0].Channels != 1 {
 		t.Errorf("got %+v, want one connection with one channel", list)

@@ -138,9 +138,6 @@ func (g *Gateway) left(ch *channel, res relay.Result) {
 	if s != nil {
 		g.tell(closed)
 	}
-	if ch.onEnd != nil {
-		ch.onEnd(res.Reason)
-	}
 }
 
 // probe dials the VM and lets it go: an error now beats a dead viewer.

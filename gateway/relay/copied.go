@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"vdi-gateway/gateway/frames"
 )
 
 // copyBuffer is used when one leg is not bare TCP, so nothing can splice.
@@ -18,6 +20,8 @@ type copied struct {
 	opt      Options
 	up, down direction
 	started  time.Time
+	carrier  *frames.Stream // what the client's bytes come in; nil: they are bare
+	left     atomic.Int32   // directions that run
 	killed   atomic.Bool
 
 	mu      sync.Mutex
@@ -40,18 +44,25 @@ type direction struct {
 
 func newCopied(e *Engine, client, vm net.Conn, opt Options) *copied {
 	spliced := isTCP(client) && isTCP(vm)
-	p := &copied{engine: e, opt: opt, started: time.Now()}
+	p := &copied{engine: e, opt: opt, started: time.Now(), carrier: carrierOf(client)}
 	p.up.src, p.up.dst, p.up.spliced = client, vm, spliced
 	p.down.src, p.down.dst, p.down.spliced = vm, client, spliced
 	return p
 }
 
 func (p *copied) start() {
-	var both sync.WaitGroup
-	both.Go(p.pumpUp)
-	both.Go(p.pumpDown)
+	done := make(chan struct{})
+	p.left.Store(2)
+	for _, pump := range []func(){p.pumpUp, p.pumpDown} {
+		go func() {
+			pump()
+			if p.left.Add(-1) == 0 {
+				close(done)
+			}
+		}()
+	}
 	go func() {
-		both.Wait()
+		p.watch(done)
 		p.finish()
 	}()
 }
@@ -74,7 +85,7 @@ func (p *copied) pump(d *direction, eof Reason) {
 
 // halfClose passes the end of a stream on. A leg that knows no half-close has
 // closed when its stream ends, and is closed to pass an end on to it: either
-// ends the other direction too.
+// ends the other direction too. So does what is around a WebSocket.
 func (p *copied) halfClose(d *direction, eof Reason) {
 	p.mu.Lock()
 	if p.half == "" {
@@ -82,7 +93,7 @@ func (p *copied) halfClose(d *direction, eof Reason) {
 	}
 	p.mu.Unlock()
 	p.engine.halved(p)
-	if !canHalfClose(d.src) || !closeWrite(d.dst) {
+	if !canHalfClose(d.src) || !closeWrite(d.dst) || p.carrier != nil {
 		p.end(p.firstEnd())
 		p.close()
 	}
@@ -117,8 +128,17 @@ func (p *copied) Kill(why Reason) {
 	p.end(why)
 	if p.killed.CompareAndSwap(false, true) {
 		reset(p.down.src)
-		reset(p.up.src)
+		p.endClient(reset)
 	}
+}
+
+// endClient ends the client's leg; a WebSocket is left to goodbye.
+func (p *copied) endClient(by func(net.Conn)) {
+	if p.carrier != nil {
+		p.carrier.Interrupt(farewellTime)
+		return
+	}
+	by(p.up.src)
 }
 
 func (p *copied) end(why Reason) {
@@ -133,23 +153,26 @@ func (p *copied) end(why Reason) {
 // reset ends a direction, which must not close the other leg gently.
 func (p *copied) close() {
 	if p.killed.Load() {
-		reset(p.up.src)
+		p.endClient(reset)
 		reset(p.down.src)
 	}
-	_ = p.down.src.Close() // either may be closed already
-	_ = p.up.src.Close()   // the one that may say farewell, and take its time
+	_ = p.down.src.Close()                          // either may be closed already
+	p.endClient(func(c net.Conn) { _ = c.Close() }) // the one that may say farewell, and take its time
 }
 
 func (p *copied) finish() {
 	defer p.engine.wg.Done()
 	p.close()
-	p.engine.remove(p)
 	p.mu.Lock()
 	if p.reason == "" {
 		p.reason = p.half
 	}
 	res := Result{Up: p.up.count.Load(), Down: p.down.count.Load(), Reason: p.reason}
 	p.mu.Unlock()
+	if p.carrier != nil {
+		p.goodbye(res.Reason)
+	}
+	p.engine.remove(p)
 	if p.opt.OnEnd != nil {
 		p.opt.OnEnd(res)
 	}
@@ -159,9 +182,14 @@ func (p *copied) finish() {
 // told on another goroutine, as always, since the joiner may hold locks.
 func (p *copied) discard() {
 	p.Kill(Shutdown)
-	if p.opt.OnEnd != nil {
-		go p.opt.OnEnd(Result{Reason: Shutdown})
-	}
+	go func() {
+		if p.carrier != nil {
+			p.goodbye(Shutdown)
+		}
+		if p.opt.OnEnd != nil {
+			p.opt.OnEnd(Result{Reason: Shutdown})
+		}
+	}()
 }
 
 func (p *copied) firstEnd() Reason {

@@ -25,6 +25,7 @@ type flow struct {
 	gen        int32
 	client, vm socket
 	up, down   stream
+	framed     *framed   // nil: the client's bytes are the VM's
 	greeting   *greeting // nil once its client is known
 	dialling   *dialling // nil once it is joined
 	queued     bool      // waits for its next turn
@@ -62,17 +63,21 @@ func (s *socket) wake(events uint32) {
 
 // serve moves what can be moved both ways. more tells that it could go on.
 func (f *flow) serve(l *loop) (more bool) {
-	upMoved, upMore, bad := f.up.step(l, &f.down)
+	if f.framed != nil && f.framed.parting != "" {
+		return f.parted(l)
+	}
+	before := f.up.count.Load() + f.down.count.Load()
+	upMore, bad := f.up.step(l, &f.down)
 	if bad != nil {
 		f.fail(l, bad, ClientClosed, VMClosed)
 		return false
 	}
-	downMoved, downMore, bad := f.down.step(l, &f.up)
+	downMore, bad := f.down.step(l, &f.up)
 	if bad != nil {
 		f.fail(l, bad, VMClosed, ClientClosed)
 		return false
 	}
-	if upMoved+downMoved > 0 {
+	if f.up.count.Load()+f.down.count.Load() > before {
 		f.last.Store(l.now.UnixNano())
 	}
 	f.noteEnds(l)
@@ -94,6 +99,9 @@ func (f *flow) noteEnds(l *loop) {
 		f.half = VMClosed
 	}
 	l.halves[f] = struct{}{}
+	if f.framed != nil {
+		f.hurry(l)
+	}
 }
 
 // fail ends the flow after an error of one leg; the other one is closed in
@@ -126,11 +134,15 @@ func (f *flow) hangUp(l *loop, s *socket, events uint32) bool {
 	return true
 }
 
-// end closes both sockets, takes the flow out of its loop and tells its owner.
+// end ends the flow. A client that expects a last word gets it first.
 func (f *flow) end(l *loop, res Result) {
-	if f.closed {
-		return
+	if !f.closed && !f.part(l, res.Reason, false) {
+		f.close(l, res)
 	}
+}
+
+// close closes both sockets, takes the flow out of its loop and tells its owner.
+func (f *flow) close(l *loop, res Result) {
 	f.closed = true
 	if f.dialling != nil && res.Err == nil {
 		res.Err = ErrKilled
@@ -170,17 +182,19 @@ func (f *flow) silentTooLong(now time.Time) bool {
 	return now.Sub(f.movedAt) >= f.opt.HalfClose
 }
 
-// Kill ends the flow at once with the given reason: both legs are reset.
+// Kill ends the flow at once with the given reason: both legs are reset, but that a
+// client whose bytes come in frames is told why.
 func (f *flow) Kill(why Reason) {
 	f.loop.post(func(l *loop) { f.kill(l, why) })
 }
 
 func (f *flow) kill(l *loop, why Reason) {
-	if !f.closed {
-		abrupt(f.client.fd)
-		abrupt(f.vm.fd)
-		f.end(l, Result{Reason: why})
+	if f.closed || f.part(l, why, true) {
+		return
 	}
+	abrupt(f.client.fd)
+	abrupt(f.vm.fd)
+	f.close(l, Result{Reason: why})
 }
 
 // Stats reads the live figures.

@@ -39,8 +39,8 @@ func Inherit(fd int) error {
 
 // Handover takes all joined flows out of a running engine, without a byte lost
 // and without the end of any being told. What is left are copied pairs, which
-// only this process can serve, peers that have not said who their client is, and
-// calls whose VM has not answered. Doors have to
+// only this process can serve, flows with frames, peers that have not said who their
+// client is, and calls whose VM has not answered. Doors have to
 // be closed or handed over before: Door.Control gives the descriptor, ListenOn
 // takes it.
 func (e *Engine) Handover() []Parcel {
@@ -116,7 +116,7 @@ func (e *Engine) ListenOn(fd int, opt DoorOptions) (Door, error) {
 // pack takes the flows out of the loop that have reached their VM.
 func (l *loop) pack() (all []Parcel) {
 	for _, f := range l.flows {
-		if f != nil && f.greeting == nil && f.dialling == nil {
+		if f != nil && f.greeting == nil && f.dialling == nil && f.framed == nil {
 			all = append(all, f.pack(l))
 		}
 	}

@@ -39,6 +39,9 @@ type loop struct {
 	halves    map[*flow]struct{} // one side has finished sending
 	dials     map[*flow]struct{} // the VM has not answered yet
 	greetings map[*flow]struct{} // the peer has not said who the client is
+	pinged    map[*flow]struct{} // their clients are asked for signs of life
+	pingedAt  time.Time          // when those were last looked at
+	farewells map[*flow]struct{} // their clients have some time to end in
 	paused    []*door
 	pausedAt  time.Time
 	stopping  bool
@@ -59,7 +62,7 @@ func newLoop(all *loops) (*loop, error) {
 		_ = unix.Close(ep) // it was never used
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	l := &loop{all: all, ep: ep, event: event, buf: make([]byte, readSize), halves: map[*flow]struct{}{}, dials: map[*flow]struct{}{}, greetings: map[*flow]struct{}{}, now: time.Now()}
+	l := &loop{all: all, ep: ep, event: event, buf: make([]byte, readSize), halves: map[*flow]struct{}{}, dials: map[*flow]struct{}{}, greetings: map[*flow]struct{}{}, pinged: map[*flow]struct{}{}, farewells: map[*flow]struct{}{}, now: time.Now()}
 	wake := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeSlot}
 	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, event, &wake); err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -129,10 +132,12 @@ func (l *loop) wait(events []unix.EpollEvent) int {
 // never.
 func (l *loop) alarm() int {
 	switch {
-	case len(l.dials)+len(l.greetings)+len(l.paused) > 0:
+	case len(l.dials)+len(l.greetings)+len(l.paused)+len(l.farewells) > 0:
 		return int(dialEvery.Milliseconds())
 	case len(l.halves) > 0:
 		return int(sweepEvery.Milliseconds())
+	case len(l.pinged) > 0:
+		return int(pingEvery.Milliseconds())
 	default:
 		return -1
 	}
@@ -210,6 +215,10 @@ func (l *loop) adopt(f *flow) {
 		f.kill(l, Shutdown)
 		return
 	}
+	if f.framed != nil && f.opt.Ping > 0 {
+		f.framed.vigil = newVigil(f.opt, l.now)
+		l.pinged[f] = struct{}{}
+	}
 	if f.half != "" { // handed over half-closed
 		f.movedAt = l.now
 		l.halves[f] = struct{}{}
@@ -251,6 +260,8 @@ func (l *loop) forget(f *flow) {
 	delete(l.halves, f)
 	delete(l.dials, f)
 	delete(l.greetings, f)
+	delete(l.pinged, f)
+	delete(l.farewells, f)
 }
 
 // sweep does what the clock asks for.
@@ -258,6 +269,8 @@ func (l *loop) sweep() {
 	l.sweepGreetings()
 	l.sweepDials()
 	l.resumeDoors()
+	l.sweepFarewells()
+	l.sweepPings()
 	for f := range l.halves {
 		if f.silentTooLong(l.now) {
 			f.end(l, Result{Reason: f.half})

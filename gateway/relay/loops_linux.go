@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"vdi-gateway/gateway/frames"
 )
 
 // loopsMax bounds how many loops serve: more of them than this share less and
@@ -115,10 +117,14 @@ func (ls *loops) figures(f *Figures) {
 	}
 }
 
-// joinFlow makes a flow of two TCP connections; false when they are none or
-// descriptors cannot be had.
+// joinFlow makes a flow of two TCP connections, the client's with frames or without;
+// false when they are none or descriptors cannot be had.
 func (e *Engine) joinFlow(client, vm net.Conn, opt Options) (Pair, bool) {
 	l := e.loops.next()
+	carried, isFramed := client.(*frames.Stream)
+	if isFramed {
+		client = carried.Conn
+	}
 	if l == nil || !isTCP(client) || !isTCP(vm) {
 		return nil, false
 	}
@@ -136,7 +142,11 @@ func (e *Engine) joinFlow(client, vm net.Conn, opt Options) (Pair, bool) {
 	f := newFlow(e, l, c, v, opt)
 	e.wg.Add(1)
 	e.loops.live.Add(1)
-	if !l.post(func(l *loop) { l.adopt(f) }) {
+	begin := func(l *loop) { l.adopt(f) }
+	if isFramed {
+		begin = f.carry(carried)
+	}
+	if !l.post(begin) {
 		f.kill(l, Shutdown)
 	}
 	return f, true

@@ -28,9 +28,11 @@ type world struct {
 	reason relay.Reason // the pair must have ended for; "" while it may live
 	either bool         // it was cut twice: whichever is noticed first
 	broken bool         // some bytes may be lost
+	web    *web         // the client, when it speaks frames: then either end ends both
+	lost   *side        // of whose bytes some may be, as the other side has ended
 }
 
-func newWorld(t *testing.T, e *relay.Engine, leg func(*net.TCPConn) net.Conn) *world {
+func newWorld(t *testing.T, e *relay.Engine, leg func(*net.TCPConn) net.Conn, framed bool) *world {
 	ended := make(chan relay.Result, 8)
 	tun := openOver(t, e, relay.Options{}, leg)
 	go func() { // a second end would be found here
@@ -39,7 +41,12 @@ func newWorld(t *testing.T, e *relay.Engine, leg func(*net.TCPConn) net.Conn) *w
 		}
 	}()
 	w := &world{pair: tun.pair, ended: ended}
-	w.client = newSide("client", relay.ClientClosed, tun.client)
+	var client far = tun.client
+	if framed {
+		w.web = newWeb(tun.client, 1)
+		client = w.web
+	}
+	w.client = newSide("client", relay.ClientClosed, client)
 	w.vm = newSide("vm", relay.VMClosed, tun.vm)
 	t.Cleanup(func() { close(tun.ended) })
 	return w
@@ -76,15 +83,19 @@ func (w *world) finish(t *rapid.T, s *side) {
 		return
 	}
 	s.finished = true
-	_ = s.conn.CloseWrite()
 	other := w.other(s)
 	other.resume()
+	_ = s.conn.CloseWrite()
 	wait(t, other.heard, "the end of "+s.name+"'s stream")
 	if w.first == nil {
 		w.first = s
 	}
-	if other.finished || other.cut {
+	if other.finished || other.cut || w.web != nil {
 		w.reason = w.first.reason
+	}
+	if w.web != nil {
+		s.resume()
+		w.lost = other
 	}
 }
 
@@ -133,6 +144,7 @@ func (w *world) check(t *rapid.T) {
 	if res.Reason != w.reason && !w.either {
 		t.Errorf("got reason %s, want %s", res.Reason, w.reason)
 	}
+	w.checkFarewell(t, res.Reason)
 	w.checkWay(t, w.client, w.vm, res.Up)
 	w.checkWay(t, w.vm, w.client, res.Down)
 	if s := w.pair.Stats(); s.Up != res.Up || s.Down != res.Down {
@@ -143,6 +155,25 @@ func (w *world) check(t *rapid.T) {
 	case again := <-w.ended:
 		t.Errorf("got a second end: %+v", again)
 	default:
+	}
+}
+
+// checkFarewell: a client with frames is told why. One that ended itself hears its own
+// code, and one that was busy may have had no time to listen.
+func (w *world) checkFarewell(t *rapid.T, why relay.Reason) {
+	if w.web == nil || w.client.cut {
+		return
+	}
+	wait(t, w.client.heard, "the client's end")
+	code, reason := why.CloseCode()
+	if w.client.finished {
+		reason = ""
+	}
+	if w.web.code == 0 && (w.broken || w.client.finished) {
+		return
+	}
+	if w.web.code != code || w.web.reason != reason {
+		t.Errorf("the client was told %d %q, want %d %q", w.web.code, w.web.reason, code, reason)
 	}
 }
 
@@ -158,7 +189,7 @@ func (w *world) checkWay(t *rapid.T, from, to *side, counted int64) {
 	if got > counted || counted > from.sent {
 		t.Errorf("%d bytes of %s counted, want at least the %d received and at most the %d sent", counted, from.name, got, from.sent)
 	}
-	if !w.broken && got != from.sent {
+	if !w.broken && w.lost != from && got != from.sent {
 		t.Errorf("got %d of %d bytes of %s, though nothing was cut", got, from.sent, from.name)
 	}
 }
@@ -179,11 +210,9 @@ func (w *world) checkFigures(t *rapid.T, before relay.Stats) relay.Stats {
 func TestRandomLives(t *testing.T) {
 	e := running(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		leg := plainLeg
-		if rapid.Bool().Draw(rt, "copied") {
-			leg = anotherLeg
-		}
-		w := newWorld(t, e, leg)
+		leg := rapid.SampledFrom([]string{"plain", "copied", "framed"}).Draw(rt, "leg")
+		make := map[string]func(*net.TCPConn) net.Conn{"plain": plainLeg, "copied": anotherLeg, "framed": streamLeg}[leg]
+		w := newWorld(t, e, make, leg == "framed")
 		defer w.client.conn.Close()
 		defer w.vm.conn.Close()
 		var seen relay.Stats
@@ -198,6 +227,8 @@ func TestRandomLives(t *testing.T) {
 		w.vm.resume()
 		if w.reason == "" { // let it end in peace
 			w.finish(rt, w.client)
+		}
+		if w.reason == "" {
 			w.finish(rt, w.vm)
 		}
 		w.check(rt)

@@ -21,6 +21,12 @@ func write(fd int, b []byte) (int, unix.Errno) {
 	return int(n), e
 }
 
+// writeMore is write, and tells that more comes at once: what is small travels with it.
+func writeMore(fd int, b []byte) (int, unix.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_MORE|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0) //nolint:gosec // the kernel wants the address of b
+	return int(n), e
+}
+
 func splice(from, to, most int) (int, unix.Errno) {
 	n, _, e := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(most), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
 	return int(n), e

@@ -16,6 +16,11 @@
 // stream is fast (stream_linux.go, pipes_linux.go). While it idles it holds two
 // descriptors and some hundred bytes, and no goroutine, buffer or pipe. All
 // other legs are copied by two goroutines (copied.go).
+//
+// A client may be a frames.Stream: over bare TCP it is a flow as well, whose frames
+// the loop takes apart and makes (framed_linux.go); over TLS, or with something around
+// it that has a NetConn, it is copied. Such a client is pinged, and told of the end by
+// a close frame with the Reason: also when its pair is killed.
 package relay
 
 import (
@@ -40,6 +45,11 @@ type Options struct {
 	// others too, after both legs are closed. It must not block and may be
 	// nil.
 	OnEnd func(Result)
+	// Ping is the time between two pings of a client whose bytes come in frames
+	// (frames.Stream). 0: none.
+	Ping time.Duration
+	// Pong is what such a client has to show life in after a ping. 0: ten seconds.
+	Pong time.Duration
 	// Tag is the owner's own name for the pair, for when it is handed over to
 	// another process.
 	Tag string
@@ -57,7 +67,8 @@ var ErrKilled = errors.New("killed before the VM answered")
 
 // Pair is a client and a VM joined by an engine.
 type Pair interface {
-	// Kill ends the pair at once with the given reason: TCP legs are reset.
+	// Kill ends the pair at once with the given reason: TCP legs are reset; a
+	// client with frames has a moment to take its close frame.
 	// The first reason stands. It may return before OnEnd is called.
 	Kill(why Reason)
 	// Stats reads the live figures. It is safe at any time, also after the

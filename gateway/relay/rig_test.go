@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -69,11 +70,17 @@ func running(t testing.TB) *relay.Engine {
 // run runs an engine until the test ends.
 func run(t testing.TB, e *relay.Engine) {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(runUntil(t, e))
+}
+
+// runUntil runs an engine until stop is called, which waits for its end.
+func runUntil(t testing.TB, e *relay.Engine) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
+	return sync.OnceFunc(func() {
+		cancel()
 		select {
 		case err := <-ended:
 			if err != nil {
@@ -147,7 +154,11 @@ func (tun *tunnel) result() relay.Result {
 }
 
 // resetBy makes the kernel send a reset to the other side of c.
-func resetBy(c *net.TCPConn) {
+func resetBy(c interface {
+	SetLinger(sec int) error
+	Close() error
+},
+) {
 	_ = c.SetLinger(0)
 	_ = c.Close()
 }

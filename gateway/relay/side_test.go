@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -17,7 +16,7 @@ import (
 type side struct {
 	name     string
 	reason   relay.Reason // of a pair that this side ends
-	conn     *net.TCPConn
+	conn     far
 	stream   *rand.ChaCha8 // what it sends
 	sent     int64
 	unsent   []byte // of its stream, which nobody took
@@ -31,7 +30,7 @@ type side struct {
 	got     bytes.Buffer
 }
 
-func newSide(name string, reason relay.Reason, conn *net.TCPConn) *side {
+func newSide(name string, reason relay.Reason, conn far) *side {
 	s := &side{name: name, reason: reason, conn: conn, heard: make(chan struct{})}
 	s.stream = rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%32s", name))))
 	go s.listen()

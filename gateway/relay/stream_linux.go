@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"vdi-gateway/gateway/frames"
 )
 
 const (
@@ -32,12 +34,14 @@ type socket struct {
 // read by all.
 type stream struct {
 	in, out *socket
-	rest    []byte // read and not yet written; nil mostly
-	pipe    *pipe  // lent while it is spliced
-	fast    bool   // splice, do not copy
-	burst   int64  // bytes since it was last drained
-	eof     bool   // in has ended
-	done    bool   // and out was told
+	rest    []byte  // read and not yet written; nil mostly
+	pipe    *pipe   // lent while it is spliced
+	fast    bool    // splice, do not copy
+	burst   int64   // bytes since it was last drained
+	from    *framed // in carries frames; nil: bytes as they are
+	to      *framed // out does
+	eof     bool    // in has ended
+	done    bool    // and out was told
 	count   atomic.Int64
 }
 
@@ -57,29 +61,30 @@ type fault struct {
 
 // step moves bytes until the stream must wait or has had its turn. more tells
 // that it could go on at once.
-func (s *stream) step(l *loop, back *stream) (moved int64, more bool, bad *fault) {
-	for moved < turn {
-		if bad := s.flush(); bad != nil {
-			return moved, false, bad
+func (s *stream) step(l *loop, back *stream) (more bool, bad *fault) {
+	for taken := int64(0); taken < turn; {
+		bad := s.flush()
+		if bad == nil && s.to != nil && !s.done && !s.holds() {
+			bad = s.utter(back)
 		}
-		if s.holds() { // out takes no more
-			return moved, false, nil
+		if bad != nil || s.holds() { // out takes no more
+			return false, bad
 		}
 		if s.eof {
-			return moved, false, s.finish(l, back.done)
+			return false, s.finish(l, back.done)
 		}
 		if !s.in.readable {
 			s.settle(l)
-			return moved, false, nil
+			return false, nil
 		}
 		n, bad := s.fill(l)
 		if bad != nil {
-			return moved, false, bad
+			return false, bad
 		}
-		moved += n
+		taken += n
 		s.burst += n
 	}
-	return moved, true, nil
+	return true, nil
 }
 
 func (s *stream) holds() bool { return len(s.rest) > 0 || s.pipe != nil && s.pipe.held > 0 }
@@ -101,6 +106,7 @@ func (s *stream) settle(l *loop) {
 // sockets are closed now.
 func (s *stream) finish(l *loop, second bool) *fault {
 	if s.done {
+		s.settle(l)
 		return nil
 	}
 	s.done = true
@@ -114,7 +120,8 @@ func (s *stream) finish(l *loop, second bool) *fault {
 	return nil
 }
 
-// fill takes bytes in: into the pipe, or through the loop's buffer to out.
+// fill takes bytes in, and returns how many: into the pipe, or through the loop's
+// buffer to out.
 func (s *stream) fill(l *loop) (int64, *fault) {
 	if s.fast && s.pipe == nil {
 		if s.pipe = l.pipes.take(l.now); s.pipe == nil {
@@ -128,9 +135,16 @@ func (s *stream) fill(l *loop) (int64, *fault) {
 }
 
 func (s *stream) splice(l *loop) (int64, *fault) {
-	n, errno := splice(s.in.fd, s.pipe.w, spliceSize)
+	size := spliceSize
+	if s.to != nil {
+		size = spliceFrame
+	}
+	n, errno := splice(s.in.fd, s.pipe.w, size)
 	if n <= 0 || errno != 0 {
 		return 0, s.stopped(n, errno)
+	}
+	if s.to != nil {
+		s.rest = frames.AppendHeader(s.to.head[:0], n)
 	}
 	s.pipe.held += n
 	s.count.Add(int64(n))
@@ -139,23 +153,42 @@ func (s *stream) splice(l *loop) (int64, *fault) {
 }
 
 func (s *stream) copy(l *loop) (int64, *fault) {
-	n, errno := read(s.in.fd, l.buf)
+	buf := l.buf
+	if s.to != nil {
+		buf = buf[frames.HeaderMax:]
+	}
+	n, errno := read(s.in.fd, buf)
 	if n <= 0 || errno != 0 {
 		return 0, s.stopped(n, errno)
 	}
-	s.count.Add(int64(n))
-	if n == len(l.buf) {
-		s.fast = true
+	if n == len(buf) {
+		s.fast = s.from == nil // what is masked has to be looked at
 	} else if !s.in.hung {
 		// Drained: the next byte is a new edge, so EAGAIN need not be met.
 		// A signalled end is no new edge: that has to be met by a read.
 		s.in.readable = false
 	}
-	rest, bad := s.send(l.buf[:n])
+	if s.from != nil {
+		return int64(n), s.unframe(l, buf[:n])
+	}
+	s.count.Add(int64(n))
+	if s.to != nil {
+		return int64(n), s.frame(l, n)
+	}
+	return int64(n), s.pass(buf[:n])
+}
+
+// pass sends b, or holds what out does not take.
+func (s *stream) pass(b []byte) *fault {
+	if len(s.rest) > 0 {
+		s.rest = append(s.rest, b...)
+		return nil
+	}
+	rest, bad := s.send(b, write)
 	if len(rest) > 0 {
 		s.rest = append([]byte(nil), rest...)
 	}
-	return int64(n), bad
+	return bad
 }
 
 // stopped sorts out why in gave nothing.
@@ -175,9 +208,9 @@ func (s *stream) stopped(n int, errno unix.Errno) *fault {
 }
 
 // send writes b as far as out takes it and returns the rest.
-func (s *stream) send(b []byte) ([]byte, *fault) {
+func (s *stream) send(b []byte, by func(fd int, b []byte) (int, unix.Errno)) ([]byte, *fault) {
 	for s.out.writable && len(b) > 0 {
-		n, errno := write(s.out.fd, b)
+		n, errno := by(s.out.fd, b)
 		switch errno {
 		case 0:
 			b = b[n:]
@@ -194,7 +227,11 @@ func (s *stream) send(b []byte) ([]byte, *fault) {
 // flush sends what is held, as far as out takes it.
 func (s *stream) flush() *fault {
 	if len(s.rest) > 0 {
-		rest, bad := s.send(s.rest)
+		by := write
+		if s.pipe != nil { // the header of what is there
+			by = writeMore
+		}
+		rest, bad := s.send(s.rest, by)
 		if bad != nil {
 			return bad
 		}

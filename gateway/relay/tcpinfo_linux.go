@@ -43,6 +43,16 @@ func roundTrip(c net.Conn) time.Duration {
 	return time.Duration(info.Rtt) * time.Microsecond
 }
 
+// unsent tells how many bytes the peer of c has taken in all, and whether more of
+// them wait to be sent.
+func unsent(c net.Conn) (acked uint64, waiting bool) {
+	info, ok := tcpInfo(c)
+	if !ok {
+		return 0, false
+	}
+	return info.Bytes_acked, info.Notsent_bytes > 0
+}
+
 // tcpGone tells whether the peer of c is gone for good.
 func tcpGone(c net.Conn) bool {
 	info, ok := tcpInfo(c)
@@ -50,10 +60,7 @@ func tcpGone(c net.Conn) bool {
 }
 
 func tcpInfo(c net.Conn) (*unix.TCPInfo, bool) {
-	if u, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = u.NetConn()
-	}
-	t, ok := c.(*net.TCPConn)
+	t, ok := bare(c).(*net.TCPConn)
 	if !ok {
 		return nil, false
 	}

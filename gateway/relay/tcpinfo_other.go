@@ -11,5 +11,6 @@ import (
 // direction shows its bytes when it ends.
 
 func received(net.Conn) (int64, time.Time, bool) { return 0, time.Time{}, false }
+func unsent(net.Conn) (uint64, bool)             { return 0, false }
 func roundTrip(net.Conn) time.Duration           { return 0 }
 func tcpGone(net.Conn) bool                      { return false }

@@ -62,6 +62,9 @@ func (w *watcher) pass(p []byte) (int, error) {
 	return 0, w.filter.err
 }
 
+// NetConn is the client's connection itself.
+func (w *watcher) NetConn() net.Conn { return w.Conn }
+
 // Reset ends the connection without a farewell where it can.
 func (w *watcher) Reset() error {
 	switch c := w.Conn.(type) {

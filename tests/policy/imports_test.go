@@ -25,7 +25,7 @@ var owners = []struct {
 }{
 	{"github.com/labstack/echo", []string{"api"}},
 	{"github.com/swaggo", []string{"api"}},
-	{"github.com/coder/websocket", []string{"api"}},
+	{"github.com/coder/websocket", nil},
 	{"github.com/prometheus", []string{"api/statistics"}},
 	{"github.com/chromedp", nil},
 	{"github.com/caddyserver/certmagic", []string{"api/certificate/acme"}},

@@ -41,8 +41,13 @@ type word struct {
 	heard  bool // it is the client's own
 }
 
-// writeChunk is what of a payload goes into the first write, behind the header.
-const writeChunk = 16 << 10
+const (
+	// writeChunk is what of a message goes into the first write, header and all: below
+	// TLS that is one call (see api/certificate).
+	writeChunk = 64 << 10
+	// idleBuffer is what a stream keeps of its buffer when its messages are small.
+	idleBuffer = 4 << 10
+)
 
 // NewStream begins behind the handshake; early was read of the connection with it.
 // tcp is what c runs over, or c itself.
@@ -142,10 +147,15 @@ func (s *Stream) message(p []byte) (int, error) {
 	if s.told || s.torn {
 		return 0, net.ErrClosed
 	}
-	s.buf = append(AppendHeader(s.buf[:0], len(p)), p[:min(len(p), writeChunk)]...)
+	s.buf = AppendHeader(s.buf[:0], len(p))
+	first := min(len(p), writeChunk-len(s.buf))
+	s.buf = append(s.buf, p[:first]...)
 	_, err := s.Conn.Write(s.buf)
-	if err == nil && len(p) > writeChunk {
-		_, err = s.Conn.Write(p[writeChunk:])
+	if err == nil && first < len(p) {
+		_, err = s.Conn.Write(p[first:])
+	}
+	if len(s.buf) <= idleBuffer && cap(s.buf) > idleBuffer {
+		s.buf = nil
 	}
 	if err != nil {
 		s.torn = true

@@ -11,8 +11,16 @@ import (
 	"vdi-gateway/gateway/frames"
 )
 
-// copyBuffer is used when one leg is not bare TCP, so nothing can splice.
-const copyBuffer = 32 << 10
+const (
+	// copyBuffer is for a fast stream when one leg is not bare TCP, so nothing can
+	// splice: with the header of a frame it fills four records of TLS.
+	copyBuffer = 64<<10 - frames.HeaderMax
+	// calmBuffer is for all others, and held by those that idle.
+	calmBuffer = 4 << 10
+	// calmReads is how many reads in a row that a calmBuffer could have taken make a fast
+	// stream calm again.
+	calmReads = 32
+)
 
 // copied is a pair that two goroutines copy.
 type copied struct {
@@ -254,10 +262,11 @@ func (d *direction) copy() error {
 		d.count.Store(n)
 		return err
 	}
-	return d.copyThrough(make([]byte, copyBuffer))
+	return d.copyThrough()
 }
 
-func (d *direction) copyThrough(buf []byte) error {
+func (d *direction) copyThrough() error {
+	buf, calm := make([]byte, calmBuffer), 0
 	for {
 		n, err := d.src.Read(buf)
 		if n > 0 {
@@ -274,5 +283,20 @@ func (d *direction) copyThrough(buf []byte) error {
 		if err != nil {
 			return err
 		}
+		buf, calm = fitting(buf, n, calm)
 	}
+}
+
+// fitting is the buffer for the next read, after one of n bytes. calm counts the small
+// ones.
+func fitting(buf []byte, n, calm int) ([]byte, int) {
+	switch {
+	case n == len(buf) && n < copyBuffer:
+		return make([]byte, copyBuffer), 0
+	case n > calmBuffer || len(buf) == calmBuffer:
+		return buf, 0
+	case calm+1 == calmReads:
+		return make([]byte, calmBuffer), 0
+	}
+	return buf, calm + 1
 }

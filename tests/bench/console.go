@@ -179,7 +179,7 @@ func (g *gate) ticket(ctx context.Context, vm netip.AddrPort, uses int) (string,
 	defer dispatcher.Close()
 	var answer struct{ Ticket string }
 	err := dispatcher.Call(ctx, http.MethodPost, "/v3/tickets/", map[string]any{
-		"vm_address": vm.Addr().String(), "vm_port": vm.Port(), "protocol": "vnc", "ttl_s": 3600, "max_uses": uses,
+		"vm_address": vm.Addr().String(), "vm_port": vm.Port(), "protocol": "vnc", "ttl_s": 3600, "max_uses": uses, "shared": true,
 	}, &answer)
 	return answer.Ticket, err
 }

@@ -42,8 +42,10 @@ func TestDecoder(t *testing.T) {
 		{"the masked frame of section 5.7", []byte{0x82, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58}, verdict{data: "Hello"}},
 		{"fragments", join(is(binaryFrame, "Hel"), is(continuation, ""), is(fin|continuation, "lo")), verdict{data: "Hello"}},
 		{"an empty frame", join(is(fin|binaryFrame, ""), is(fin|binaryFrame, "x")), verdict{data: "x"}},
-		{"a ping between fragments", join(is(binaryFrame, "Hel"), is(fin|pingFrame, "there"), is(fin|continuation, "lo")),
-			verdict{data: "Hello", controls: []control{{pingFrame, "there", 0}}, at: []int{3}}},
+		{
+			"a ping between fragments", join(is(binaryFrame, "Hel"), is(fin|pingFrame, "there"), is(fin|continuation, "lo")),
+			verdict{data: "Hello", controls: []control{{pingFrame, "there", 0}}, at: []int{3}},
+		},
 		{"a pong, empty", is(fin|pongFrame, ""), verdict{controls: []control{{pongFrame, "", 0}}, at: []int{0}}},
 		{"125 bytes", is(fin|binaryFrame, kilo[:125]), verdict{data: kilo[:125]}},
 		{"126 bytes", is(fin|binaryFrame, kilo[:126]), verdict{data: kilo[:126]}},

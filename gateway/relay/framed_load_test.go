@@ -119,7 +119,7 @@ func TestFramedPairsEndAtAnyMoment(t *testing.T) {
 func TestCutFramedStreamsLeaveNoDescriptor(t *testing.T) {
 	e := running(t)
 	life := func(t *testing.T) {
-		for i := range 8 {
+		for i := range 4 {
 			tun := openWeb(t, e, relay.Options{})
 			go func() { _, _ = io.Copy(tun.vm, endless{}) }()
 			stuck(tun.tunnel)

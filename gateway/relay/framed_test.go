@@ -168,6 +168,7 @@ func TestViolationsAreToldAndEndThePair(t *testing.T) {
 			if _, err := tun.web.Read(make([]byte, 1)); !errors.Is(err, io.EOF) || tun.web.code != tt.code {
 				t.Errorf("got %v and code %d, want %d", err, tun.web.code, tt.code)
 			}
+			_ = tun.client.Close()
 			if got, want := tun.result(), (relay.Result{Up: 6, Reason: relay.ClientClosed}); got != want {
 				t.Errorf("got %+v, want %+v", got, want)
 			}

@@ -84,6 +84,11 @@ func TestWhatIsAroundAWebSocket(t *testing.T) {
 					t.Error(err)
 				}
 			}
+			for end := time.Now().Add(patience); tun.web.pings == 0 && time.Now().Before(end); {
+				_ = tun.client.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				_, _ = client.Read(make([]byte, 1))
+			}
+			_ = tun.client.SetReadDeadline(time.Now().Add(patience))
 			tun.pair.Kill("admin")
 			tun.told(1011, "admin")
 			if got, want := tun.result(), (relay.Result{Up: size, Down: size, Reason: "admin"}); got != want {

@@ -211,8 +211,8 @@ func TestRandomLives(t *testing.T) {
 	e := running(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		leg := rapid.SampledFrom([]string{"plain", "copied", "framed"}).Draw(rt, "leg")
-		make := map[string]func(*net.TCPConn) net.Conn{"plain": plainLeg, "copied": anotherLeg, "framed": streamLeg}[leg]
-		w := newWorld(t, e, make, leg == "framed")
+		legs := map[string]func(*net.TCPConn) net.Conn{"plain": plainLeg, "copied": anotherLeg, "framed": streamLeg}
+		w := newWorld(t, e, legs[leg], leg == "framed")
 		defer w.client.conn.Close()
 		defer w.vm.conn.Close()
 		var seen relay.Stats

@@ -37,29 +37,19 @@ func TestPingsAreNoActivity(t *testing.T) {
 
 // A client that answers no ping is given up, whether it is idle or stuck.
 func TestADeadClientIsGivenUp(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		before func(*webTunnel)
-	}{
-		{"idle", func(*webTunnel) {}},
-		{"in the middle of a frame", func(tun *webTunnel) {
-			_, _ = tun.client.Write(webFrame(0x82, []byte("hello"), [4]byte{})[:8])
-		}},
-		{"while it takes nothing", func(tun *webTunnel) {
-			go func() { _, _ = io.Copy(tun.vm, endless{}) }()
-			stuck(tun.tunnel)
-		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			tun := openWeb(t, running(t), relay.Options{Ping: 50 * time.Millisecond, Pong: 50 * time.Millisecond})
-			tun.web.mute = true
-			tt.before(tun)
-			if got := tun.result().Reason; got != relay.KeepaliveTimeout {
-				t.Errorf("got %s, want keepalive_timeout", got)
-			}
-			closedWithin(t, tun.vm, prompt)
-			closedWithin(t, tun.client, prompt)
-		})
+	e := running(t)
+	dead := map[string]*webTunnel{}
+	for _, name := range []string{"idle", "in the middle of a frame", "while it takes nothing"} {
+		dead[name] = openWeb(t, e, relay.Options{Ping: 50 * time.Millisecond, Pong: 50 * time.Millisecond})
+	}
+	_, _ = dead["in the middle of a frame"].client.Write(webFrame(0x82, []byte("hello"), [4]byte{})[:8])
+	go func() { _, _ = io.Copy(dead["while it takes nothing"].vm, endless{}) }()
+	for name, tun := range dead {
+		if got := tun.result().Reason; got != relay.KeepaliveTimeout {
+			t.Errorf("%s: got %s, want keepalive_timeout", name, got)
+		}
+		closedWithin(t, tun.vm, prompt)
+		closedWithin(t, tun.client, prompt)
 	}
 }
 

@@ -25,7 +25,7 @@ import (
 type serverFlag struct {
 	databaseFlag
 	trustFlag
-	Server string `placeholder:"URL" env:"VDI_GATEWAY_SERVER" help:"Address of the node's API, such as http://10.0.0.1:8000 (default: the node of the database; or $$${env})."`
+	Server string `placeholder:"URL" env:"VDI_GATEWAY_SERVER" help:"Address of the node's API, such as http://10.0.0.1:8000; without a scheme the node is asked which (default: the node of the database; or $$${env})."`
 	APIKey string `name:"api-key" placeholder:"KEY" env:"VDI_GATEWAY_API_KEY" help:"The dispatcher's key (default: that of the database; or $$${env})."`
 }
 
@@ -46,7 +46,7 @@ const answerMax = 64 << 20
 func (f serverFlag) connect(ctx context.Context) (*client, error) {
 	base := strings.TrimSuffix(f.Server, "/")
 	if base != "" && !strings.Contains(base, "://") {
-		base = "http://" + base
+		base = scheme(ctx, base) + "://" + base
 	}
 	secure, err := f.config()
 	if err != nil {
@@ -68,6 +68,27 @@ func (f serverFlag) connect(ctx context.Context) (*client, error) {
 	}
 	c.key = cmp.Or(f.APIKey, c.key)
 	return c, nil
+}
+
+// scheme is what the API at an address speaks, which sends to https who comes without.
+// The key would be on its way in the clear by then, so none is shown here.
+func scheme(ctx context.Context, at string) string {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+"/livez", http.NoBody)
+	if err != nil {
+		return "http" // whoever uses it is told what is wrong
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return "http" // likewise
+	}
+	_ = resp.Body.Close() // nothing is read of it
+	if to, err := resp.Location(); err == nil && to.Scheme == "https" {
+		return to.Scheme
+	}
+	return "http"
 }
 
 // isNode tells whether a URL is that of a node of the document.

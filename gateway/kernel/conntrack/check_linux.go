@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,7 @@ func Check() error {
 func (t *Table) probeNAT() error {
 	at := func(last byte) netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, last}), 9) }
 	never := Translated(at(1), at(2), at(3), at(4))
+	never.Timeout = time.Second // should a kernel take it
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sequence++

@@ -25,7 +25,9 @@ func Check() error {
 // refuses, since its status says that it is not confirmed: but only after it has set up
 // its translation. So EBUSY tells that all is there, and nothing is made.
 func (t *Table) probeNAT() error {
-	at := func(last byte) netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, last}), 9) }
+	at := func(last byte) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, last}), 9)
+	}
 	never := Translated(at(1), at(2), at(3), at(4))
 	never.Timeout = time.Second // should a kernel take it
 	t.mu.Lock()

@@ -103,6 +103,38 @@ func TestOnlyWhatWasAskedForIsHeard(t *testing.T) {
 	}
 }
 
+// TestOthersFlowsTakeNoRoom has a buffer that would overrun if the kernel put everybody's
+// flows there.
+func TestOthersFlowsTakeNoRoom(t *testing.T) {
+	h, table := tuned(t)
+	var l *conntrack.Listener
+	err := h.Do(func() (err error) {
+		l, err = conntrack.Listen(conntrack.ListenConfig{Filter: conntrack.Filter{Mark: 9, Mask: 0xff}, Buffer: 64 << 10})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if !l.Filtered() {
+		t.Skip("this kernel lets nobody filter")
+	}
+	flows := many(families()[0], 5000)
+	flows[4999].Mark = 9
+	failed, err := table.Inject(t.Context(), flows)
+	none(t, failed, err)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var heard []conntrack.Event
+	err = l.Run(ctx, func(e conntrack.Event) {
+		heard = append(heard, e)
+		cancel()
+	})
+	if err != nil || len(heard) != 1 || !heard[0].Flow.Same(flows[4999]) {
+		t.Errorf("got %+v and %v, want the one that is ours", heard, err)
+	}
+}
+
 func TestOverrunIsToldAfterWhatWasQueued(t *testing.T) {
 	h, table := tuned(t)
 	var l *conntrack.Listener

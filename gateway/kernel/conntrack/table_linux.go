@@ -185,27 +185,53 @@ func (t *Table) send() error {
 	return nil
 }
 
-// answers reads until take says that it has all. It reads a datagram to its end.
+// answers reads until take says that it has all, or fails. Then nothing is left to read.
 func (t *Table) answers(take func(message) (done bool, err error)) error {
-	for done := false; !done; {
-		n := 0
-		err := retry(func() (err error) { n, err = unix.Read(t.fd, t.in); return err })
+	for {
+		done, err := t.answer(0, take)
 		if err != nil {
-			return fmt.Errorf("hear from conntrack: %w", err)
-		}
-		m, rest, ok, err := nextMessage(t.in[:n])
-		for ; ok && err == nil; m, rest, ok, err = nextMessage(rest) {
-			last, err := take(m)
-			if err != nil {
-				return err
-			}
-			done = done || last
-		}
-		if err != nil {
+			t.drain()
 			return err
 		}
+		if done {
+			return nil
+		}
 	}
-	return nil
+}
+
+// answer reads one datagram, to its end or to what take does not take.
+func (t *Table) answer(flags int, take func(message) (done bool, err error)) (done bool, err error) {
+	n := 0
+	err = retry(func() (err error) {
+		n, _, err = unix.Recvfrom(t.fd, t.in, flags)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("hear from conntrack: %w", err)
+	}
+	for b := t.in[:n]; ; {
+		m, rest, ok, err := nextMessage(b)
+		if !ok || err != nil {
+			return done, err
+		}
+		last, err := take(m)
+		if err != nil {
+			return false, err
+		}
+		done, b = done || last, rest
+	}
+}
+
+// drain reads what is left of an exchange that failed: a dump goes on until it has been
+// read, and once answers were lost the kernel queues none before all have been read.
+func (t *Table) drain() {
+	all := func(message) (bool, error) { return false, nil }
+	for {
+		_, err := t.answer(unix.MSG_DONTWAIT, all)
+		if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, unix.ENOBUFS) {
+			return
+		}
+	}
 }
 
 func retry(f func() error) error {

@@ -223,6 +223,23 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
+// TestAnswersThatGetLostAreAskedForAgain has room for a few answers only.
+func TestAnswersThatGetLostAreAskedForAgain(t *testing.T) {
+	const n = 300
+	table := open(t, host(t))
+	if err := table.Narrow(); err != nil {
+		t.Fatal(err)
+	}
+	flows := many(families()[0], n)
+	for range 2 { // made, and there already
+		failed, err := table.Inject(t.Context(), flows)
+		none(t, failed, err)
+	}
+	if got := dump(t, table, conntrack.Filter{}); len(got) != n {
+		t.Errorf("got %d flows, want %d", len(got), n)
+	}
+}
+
 // many are flows of many clients.
 func many(e ends, n int) []conntrack.Flow {
 	flows := make([]conntrack.Flow, n)

@@ -19,7 +19,7 @@ const (
 	flagCreate  = 0x400
 
 	subsystem = 1 << 8 // NFNL_SUBSYS_CTNETLINK
-	msgNew    = subsystem | 0
+	msgNew    = subsystem
 	msgGet    = subsystem | 1
 	msgDelete = subsystem | 2
 

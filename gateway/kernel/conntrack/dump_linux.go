@@ -39,32 +39,42 @@ func (t *Table) Dump(ctx context.Context, filter Filter) ([]Flow, error) {
 }
 
 func (t *Table) dump(filter Filter) ([]Flow, error) {
-	var flows []Flow
-	interrupted := false
 	t.sequence++
 	t.out.buf = t.out.buf[:0]
 	t.out.dump(filter, t.sequence)
 	if err := t.send(); err != nil {
 		return nil, err
 	}
-	err := t.answers(func(m message) (bool, error) {
-		if m.sequence != t.sequence {
-			return false, nil
-		}
-		interrupted = interrupted || m.flags&flagIntr != 0
-		if m.kind != msgNew {
-			return ended(m)
-		}
-		f, ours, err := parseFlow(m.body)
-		if ours && filter.fits(f) { // older kernels know no filter by mask
-			flows = append(flows, f)
-		}
-		return false, err
-	})
-	if err == nil && interrupted {
+	l := listing{filter: filter, sequence: t.sequence}
+	err := t.answers(l.take)
+	if err == nil && l.interrupted {
 		err = errInterrupted
 	}
-	return flows, err
+	return l.flows, err
+}
+
+// listing is a dump that comes in.
+type listing struct {
+	filter      Filter
+	sequence    uint32
+	flows       []Flow
+	interrupted bool
+}
+
+// take takes one message; done is true when it was the last.
+func (l *listing) take(m message) (done bool, err error) {
+	if m.sequence != l.sequence {
+		return false, nil
+	}
+	l.interrupted = l.interrupted || m.flags&flagIntr != 0
+	if m.kind != msgNew {
+		return ended(m)
+	}
+	f, ours, err := parseFlow(m.body)
+	if ours && l.filter.fits(f) { // older kernels know no filter by mask
+		l.flows = append(l.flows, f)
+	}
+	return false, err
 }
 
 // ended judges a message of a dump that is no entry.

@@ -14,16 +14,22 @@ import (
 const (
 	// kickLook is how often it is looked whether both ends were hit.
 	kickLook = 10 * time.Millisecond
-	// kickAgain is when an end that gave no sign is asked once more: a packet may be lost.
+	// kickAgain is when an end that gave no sign is asked once more: a packet may be lost,
+	// and Linux answers what does not fit a connection at most twice a second
+	// (net.ipv4.tcp_invalid_ratelimit).
 	kickAgain = 150 * time.Millisecond
-	// kickTime is when an end that gave no sign is given up: it is gone, most likely.
-	kickTime = 600 * time.Millisecond
+	// kickTime is when an end that gave no sign is given up: it is gone, most likely. There
+	// is time for two answers.
+	kickTime = 1500 * time.Millisecond
 )
 
 // kicked is a flow that is being ended.
 type kicked struct {
 	flow       Flow // as it was right after it was marked
 	client, vm bool // which ends have sent something since, and so were reset
+	// Which ends sent something while it was marked. Whether that was too early nobody can
+	// tell; but then they answer, while those that were reset have nothing left to answer.
+	maybeClient, maybeVM bool
 }
 
 // Kick ends translated flows at both ends, also where nobody says anything. It marks
@@ -35,9 +41,10 @@ type kicked struct {
 // That resets who speaks next. To have both speak it sends each a SYN as if from the
 // other (packet mark MARK, so that it passes by conntrack), which they answer with an ACK.
 // Then it deletes the entries. It returns when all ends were seen to have sent something,
-// or after 600 ms: with ErrUnanswered for those that did not, which says that an end is
-// gone, or that the kernel does not count (nf_conntrack_acct). Flows that are not there
-// any more are no failures.
+// or after 1.5 s: because an end gave no sign (ErrUnanswered), or because it was busy at
+// the very moment, so that nobody can tell. No sign says that an end is gone, or that the
+// kernel does not count (nf_conntrack_acct). Flows that are not there any more are no
+// failures.
 //
 // When ctx ends before, the entries stay, marked: who speaks is still reset.
 func (t *Table) Kick(ctx context.Context, mark uint32, flows ...Flow) ([]Failure, error) {
@@ -46,12 +53,7 @@ func (t *Table) Kick(ctx context.Context, mark uint32, flows ...Flow) ([]Failure
 		return nil, err
 	}
 	defer sender.close()
-	failed, err := t.SetMark(ctx, mark, flows...)
-	if err != nil {
-		return failed, err
-	}
-	failed = slices.DeleteFunc(failed, func(f Failure) bool { return errors.Is(f.Err, ErrNotFound) })
-	open, err := t.marked(ctx, mark, flows)
+	open, failed, err := t.condemn(ctx, mark, flows)
 	if err != nil {
 		return failed, err
 	}
@@ -65,25 +67,40 @@ func (t *Table) Kick(ctx context.Context, mark uint32, flows ...Flow) ([]Failure
 		return failed, err
 	}
 	for _, k := range open {
-		failed = append(failed, Failure{k.flow, errors.Join(k.unanswered(), unsent[k.flow.Orig])})
+		if err := k.unanswered(); err != nil {
+			failed = append(failed, Failure{k.flow, errors.Join(err, unsent[k.flow.Orig])})
+		}
 	}
 	more, err := t.Delete(ctx, all...)
 	return append(failed, more...), err
 }
 
-// marked looks at the flows that were marked: what they send from now on meets the rule.
-func (t *Table) marked(ctx context.Context, mark uint32, flows []Flow) ([]kicked, error) {
-	found, missing, err := t.lookUp(ctx, flows)
+// condemn marks the flows: what they send from now on meets the rule.
+func (t *Table) condemn(ctx context.Context, mark uint32, flows []Flow) ([]kicked, []Failure, error) {
+	before, _, err := t.lookUp(ctx, flows)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	failed, err := t.SetMark(ctx, mark, flows...)
+	if err != nil {
+		return nil, failed, err
+	}
+	failed = slices.DeleteFunc(failed, func(f Failure) bool { return errors.Is(f.Err, ErrNotFound) })
+	found, missing, err := t.lookUp(ctx, before)
+	if err != nil {
+		return nil, failed, err
 	}
 	var open []kicked
 	for i, f := range found {
 		if missing[i] == nil && f.Mark == mark {
-			open = append(open, kicked{flow: f})
+			open = append(open, kicked{
+				flow:        f,
+				maybeClient: f.Sent.Packets > before[i].Sent.Packets,
+				maybeVM:     f.Back.Packets > before[i].Back.Packets,
+			})
 		}
 	}
-	return open, nil
+	return open, failed, nil
 }
 
 // awaitResets waits until both ends of all flows have sent something, and returns those
@@ -137,13 +154,17 @@ func (t *Table) stillOpen(ctx context.Context, open []kicked) ([]kicked, error) 
 	return rest, nil
 }
 
+// unanswered says who gave no sign at all, nil for nobody.
 func (k kicked) unanswered() error {
+	client, vm := k.client || k.maybeClient, k.vm || k.maybeVM
 	switch {
+	case client && vm:
+		return nil
 	case !k.flow.Counted:
 		return fmt.Errorf("%w: the kernel does not count this flow (net.netfilter.nf_conntrack_acct)", ErrUnanswered)
-	case k.vm:
+	case vm:
 		return fmt.Errorf("%w of the client %s", ErrUnanswered, k.flow.Client())
-	case k.client:
+	case client:
 		return fmt.Errorf("%w of the VM %s", ErrUnanswered, k.flow.VM())
 	}
 	return fmt.Errorf("%w of the client %s and the VM %s", ErrUnanswered, k.flow.Client(), k.flow.VM())

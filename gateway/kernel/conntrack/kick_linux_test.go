@@ -120,6 +120,28 @@ func TestKickEndsFlowsThatTalk(t *testing.T) {
 	}
 }
 
+// TestKickWaitsForEndsThatHaveJustAnswered has an end that answers nothing odd for half a
+// second, since it has just answered the VM's second SYN-ACK: its first one got lost.
+func TestKickWaitsForEndsThatHaveJustAnswered(t *testing.T) {
+	w := newWorld(t, families()[0])
+	w.nft(w.vm, `
+table ip loss {
+	chain leaving {
+		type filter hook output priority raw;
+		tcp flags & (syn | ack) == syn | ack quota until 70 bytes drop
+	}
+}
+`)
+	s := w.session()
+	ends := watch([]net.Conn{s.client, s.vm})
+	w.kick(dump(t, w.tableA, conntrack.Filter{Mark: ours, Mask: 0xffff}))
+	for range 2 {
+		if end := <-ends; !errors.Is(end.err, syscall.ECONNRESET) {
+			t.Errorf("got %v, want a reset", end.err)
+		}
+	}
+}
+
 func TestKickSaysWhoGaveNoSign(t *testing.T) {
 	w := newWorld(t, families()[0])
 	s := w.session()
@@ -138,7 +160,7 @@ func TestKickSaysWhoGaveNoSign(t *testing.T) {
 	}
 	_ = s.client.SetReadDeadline(time.Now().Add(patience))
 	if _, err := s.client.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("the client: got %v, want a reset", err)
+		t.Errorf("the client: got %v, want a reset; Kick said %v", err, failed)
 	}
 	if got := dump(t, w.tableA, conntrack.Filter{Mark: condemned, Mask: 0xffff}); len(got) != 0 {
 		t.Errorf("got %+v left, want none", got)

@@ -90,7 +90,7 @@ func open(t testing.TB, h *lab.Host) *conntrack.Table {
 func none(t testing.TB, failed []conntrack.Failure, err error) {
 	t.Helper()
 	if err != nil || len(failed) > 0 {
-		t.Fatalf("got %d failures, such as %.3v, and %v, want none", len(failed), failed, err)
+		t.Fatalf("got %d failures, such as %v, and %v, want none", len(failed), failed[:min(3, len(failed))], err)
 	}
 }
 

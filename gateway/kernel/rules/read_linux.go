@@ -201,6 +201,8 @@ func describeChain(c *nftables.Chain) string {
 	return text
 }
 
+const rulePrefix = "rule "
+
 func describeRule(chain string, place int, comment string) string {
-	return fmt.Sprintf("rule %s %03d: %s", chain, place, comment)
+	return fmt.Sprintf(rulePrefix+"%s %03d: %s", chain, place, comment)
 }

@@ -4,9 +4,12 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"vdi-gateway/tests/lab"
 )
@@ -123,10 +126,18 @@ func (r *rig) counters() Counters {
 	return c
 }
 
-// table is our table as nft lists it, without what changes by itself.
+// table is our table as nft lists it.
 func (r *rig) table() string {
 	r.t.Helper()
 	return r.nft("list table inet " + tableName)
+}
+
+// lines is our table as nft lists it, in an order of its own.
+func (r *rig) lines() string {
+	r.t.Helper()
+	lines := strings.Split(r.table(), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
 
 // grant lets a host's address of a family through to the VM's port 5900.
@@ -143,7 +154,7 @@ func (r *rig) grants() []Grant {
 
 func sameText(t *testing.T, what, got, want string) {
 	t.Helper()
-	if got != want {
-		t.Errorf("%s: got\n%s\nwant\n%s", what, strings.TrimSpace(got), strings.TrimSpace(want))
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s (- want, + got):\n%s", what, diff)
 	}
 }

@@ -68,10 +68,10 @@ func (r *Rules) apply(cfg *Config) error {
 		return err
 	}
 	r.take(p)
-	update, l := p.exists && p.version == version, layoutOf(cfg, r.classes)
+	l := layoutOf(cfg, r.classes)
 	switch {
-	case update && slices.Equal(p.objects, l.objects()):
-	case update && commit(l.renewed()) == nil:
+	case p.version == version && slices.Equal(p.objects, l.objects()):
+	case p.version == version && l.covers(p.objects) && commit(l.renewed()) == nil:
 	default:
 		err = r.replace(p, cfg)
 	}
@@ -104,8 +104,9 @@ func (r *Rules) replace(p *present, cfg *Config) error {
 	return err
 }
 
-// Delete takes the table away, if there is one. Flows that live lose nothing but the
-// guard; nobody can make new ones.
+// Delete takes the table away, if there is one. With the last table that translates
+// addresses the kernel ceases to do so: then flows that live are reset at their next
+// packet. So this is for whoever gives the data path up, not for a restart.
 func (r *Rules) Delete() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,6 +148,15 @@ func (l layout) made() []operation {
 		ops = append(ops, r.made())
 	}
 	return ops
+}
+
+// covers tells whether the layout has all of the objects, rules aside: those are put in
+// the place of others, while a chain or set that is not ours would stay.
+func (l layout) covers(objects []string) bool {
+	own := l.objects()
+	return !slices.ContainsFunc(objects, func(o string) bool {
+		return !strings.HasPrefix(o, rulePrefix) && !slices.Contains(own, o)
+	})
 }
 
 // renewed is the operations that put the layout's rules and ranges in the place of

@@ -20,6 +20,7 @@ xtigervncviewer        tigervnc-viewer
 sqlite3                sqlite3
 ip                     iproute2
 nft                    nftables
+conntrack              conntrack
 curl                   curl
 Xvfb                   xvfb
 xwininfo               x11-utils

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -26,6 +27,9 @@ func generation() (uint32, error) {
 		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN, Flags: netlink.Request},
 		Data:   make([]byte, header),
 	})
+	if errors.Is(err, os.ErrPermission) {
+		return 0, notAllowed(err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("ask nftables for its generation: %w", err)
 	}

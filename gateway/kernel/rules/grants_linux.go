@@ -25,62 +25,64 @@ func (r *Rules) Set(grants []Grant) error {
 	if err := r.restore(); err != nil {
 		return err
 	}
-	return r.become(wanted)
+	edits := make(map[netip.AddrPort]Grant, len(wanted))
+	for key := range r.grants {
+		edits[key] = Grant{}
+	}
+	maps.Copy(edits, wanted)
+	return r.edit(edits)
 }
 
 // Add adds grants; one of the same client and port is replaced. All of them are there
 // when it returns without an error.
 func (r *Rules) Add(grants []Grant) error {
-	added, err := indexed(grants)
+	edits, err := indexed(grants)
 	if err != nil {
 		return err
 	}
-	return r.change(func(present map[netip.AddrPort]Grant) { maps.Copy(present, added) })
+	return r.change(edits)
 }
 
 // Remove takes away the grants of the same clients and ports. What is not there does
 // no harm. Flows that live go on.
 func (r *Rules) Remove(grants []Grant) error {
-	return r.change(func(present map[netip.AddrPort]Grant) {
-		for _, g := range grants {
-			delete(present, g.key())
-		}
-	})
+	edits := make(map[netip.AddrPort]Grant, len(grants))
+	for _, g := range grants {
+		edits[g.key()] = Grant{}
+	}
+	return r.change(edits)
 }
 
-// change does what edit does to the grants. When the kernel refuses, others have been
-// at the table: then it is read and mended, and the change tried once more.
-func (r *Rules) change(edit func(map[netip.AddrPort]Grant)) error {
+// change is edit for callers. When the kernel refuses, others have been at the table:
+// then it is read and mended, and the change tried once more.
+func (r *Rules) change(edits map[netip.AddrPort]Grant) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.cfg == nil {
 		return errNotApplied
 	}
-	attempt := func() error {
-		wanted := maps.Clone(r.grants)
-		edit(wanted)
-		return r.become(wanted)
-	}
-	err := attempt()
+	err := r.edit(edits)
 	if err == nil || r.restore() != nil {
 		return err
 	}
-	return attempt()
+	return r.edit(edits)
 }
 
 // restore learns what the kernel has, and mends the table.
 func (r *Rules) restore() error { return r.apply(r.cfg) }
 
-// become makes wanted of the grants there are.
-func (r *Rules) become(wanted map[netip.AddrPort]Grant) error {
+// edit puts grants in the place of those with the same keys; the zero one is none.
+func (r *Rules) edit(edits map[netip.AddrPort]Grant) error {
 	var gone, come []Grant
-	for key, g := range r.grants {
-		if wanted[key] != g {
-			gone = append(gone, g)
+	for key, g := range edits {
+		old, found := r.grants[key]
+		if old == g {
+			continue
 		}
-	}
-	for key, g := range wanted {
-		if r.grants[key] != g {
+		if found {
+			gone = append(gone, old)
+		}
+		if g != (Grant{}) {
 			come = append(come, g)
 		}
 	}
@@ -92,8 +94,14 @@ func (r *Rules) become(wanted map[netip.AddrPort]Grant) error {
 	if err := commitParts(append(ops, added(come)...)); err != nil {
 		return err
 	}
-	r.grants, r.classes = wanted, append(r.classes, classes...)
+	r.classes = append(r.classes, classes...)
 	slices.SortFunc(r.classes, class.compare)
+	for _, g := range gone {
+		delete(r.grants, g.key())
+	}
+	for _, g := range come {
+		r.grants[g.key()] = g
+	}
 	return nil
 }
 

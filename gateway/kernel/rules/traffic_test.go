@@ -188,6 +188,9 @@ func TestLimits(t *testing.T) {
 		r.cfg.LastPort--
 		r.apply()
 		r.refused(r.client, f, 5901)
+		if got := r.counters().Limited - before; got < 5 {
+			t.Errorf("got %d limited, want those before the change as well", got)
+		}
 	}
 }
 

@@ -52,11 +52,15 @@ func commit(ops []operation) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("change nftables: %w: it takes the capability CAP_NET_ADMIN", err)
+		return notAllowed(err)
 	case errors.Is(err, unix.EMSGSIZE), errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("change nftables: %w", err)
 	}
 	return fmt.Errorf("change nftables: %s: %w", blame(ops), err)
+}
+
+func notAllowed(err error) error {
+	return fmt.Errorf("nftables: %w: it takes the capability CAP_NET_ADMIN", err)
 }
 
 // commitParts is commit for operations that may be done one after the other where the

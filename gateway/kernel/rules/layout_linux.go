@@ -54,11 +54,11 @@ type class struct {
 	limit  int
 }
 
-func (c class) chain() string { return fmt.Sprintf("limit%s_%d", c.suffix, c.limit) }
-func (c class) live() string  { return fmt.Sprintf("live%s_%d", c.suffix, c.limit) }
+func (k class) chain() string { return fmt.Sprintf("limit%s_%d", k.suffix, k.limit) }
+func (k class) live() string  { return fmt.Sprintf("live%s_%d", k.suffix, k.limit) }
 
-func (c class) family() family {
-	if c.suffix == ip4.suffix {
+func (k class) family() family {
+	if k.suffix == ip4.suffix {
 		return ip4
 	}
 	return ip6

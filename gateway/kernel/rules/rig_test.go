@@ -47,8 +47,8 @@ func newRig(t *testing.T) *rig {
 		stray:   net.Host("stray", "10.8.0.51/24", "fd08::51/64"),
 		rules:   New(),
 		cfg: Config{
-			Virtual: []netip.Addr{addr("10.9.0.10"), addr("fd09::10")},
-			Inside:  []netip.Addr{addr("10.8.0.10"), addr("fd08::10")},
+			Virtual:   []netip.Addr{addr("10.9.0.10"), addr("fd09::10")},
+			Inside:    []netip.Addr{addr("10.8.0.10"), addr("fd08::10")},
 			FirstPort: 5900, LastPort: 5999, Clients: Everybody(), Mark: ourMark, Condemned: endMark,
 		},
 	}

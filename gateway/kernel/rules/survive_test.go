@@ -227,6 +227,9 @@ func TestOthersAreLeftAlone(t *testing.T) {
 	r.here(func() error { return r.rules.Delete() })
 	sameText(t, "tables after the deletion of ours", r.nft("list ruleset"), before)
 	r.here(func() error { return r.rules.Delete() })
+	if got := r.counters(); got != (Counters{}) {
+		t.Errorf("counters without a table: got %+v, want none", got)
+	}
 	if err := r.gateway.Do(func() error { return r.rules.Add(nil) }); !errors.Is(err, errNotApplied) {
 		t.Errorf("a grant without a table: got %v, want %v", err, errNotApplied)
 	}

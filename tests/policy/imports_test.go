@@ -37,6 +37,8 @@ var owners = []struct {
 	{"github.com/coreos/go-systemd", []string{""}},
 	{"github.com/alecthomas/kong", []string{""}},
 	{"github.com/hashicorp/memberlist", []string{"balancer/directory"}},
+	{"github.com/google/nftables", []string{"gateway/kernel"}},
+	{"github.com/mdlayher/netlink", []string{"gateway/kernel"}},
 	{"github.com/vishvananda/netlink", []string{"vrrp", "gateway/kernel"}},
 	{"github.com/google/go-cmp", nil},
 	{"github.com/rogpeppe/go-internal", nil},

@@ -13,7 +13,9 @@ func frontDoors(engine *relay.Engine) func(netip.AddrPort, balancer.Door) (balan
 	return func(addr netip.AddrPort, d balancer.Door) (balancer.Listener, error) {
 		return engine.Listen(addr, relay.DoorOptions{
 			Setup: d.Setup, Starved: d.Starved,
-			Knock: func(v relay.Visitor, _ relay.Pair) *relay.Call { return frontCall(d.Knock(v.Client)) },
+			Knock: func(v relay.Visitor, p relay.Pair) *relay.Call {
+				return frontCall(d.Knock(v.Client, func() { p.Kill(relay.KeepaliveTimeout) }))
+			},
 		})
 	}
 }

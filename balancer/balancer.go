@@ -108,7 +108,7 @@ func (b *Balancer) listens(addr netip.AddrPort) bool {
 func (b *Balancer) door(addr netip.AddrPort, cfg Config) Door {
 	return Door{
 		Setup:   func(fd int) error { return listening(fd, addr.Addr(), cfg.Freebind, cfg.Timeouts) },
-		Knock:   func(client netip.AddrPort) *Route { return b.knock(addr, client, time.Now()) },
+		Knock:   func(client netip.AddrPort, cut func()) *Route { return b.knock(addr, client, cut, time.Now()) },
 		Starved: b.starving,
 	}
 }

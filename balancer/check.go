@@ -88,7 +88,11 @@ func (b *Balancer) judge(n *node, err error, began, now time.Time) {
 	b.sources.forget(b.cfg.StickyTTL, now)
 	was, is := n.told, n.state()
 	n.told = is
+	left := n.leave(err != nil)
 	b.mu.Unlock()
+	for _, c := range left {
+		c.cut()
+	}
 	if was != is {
 		b.tell(n.addr, is, err)
 	}

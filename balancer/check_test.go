@@ -105,7 +105,7 @@ func (w *ward) state(node string) State {
 // visit is a client that came and has not gone yet.
 func (w *ward) visit() *Route {
 	w.clients++
-	return w.b.knock(netip.MustParseAddrPort("10.0.0.100:8002"), netip.AddrPortFrom(addr("192.0.2.1"), uint16(w.clients)), time.Now())
+	return w.b.knock(netip.MustParseAddrPort("10.0.0.100:8002"), netip.AddrPortFrom(addr("192.0.2.1"), uint16(w.clients)), nil, time.Now())
 }
 
 func (w *ward) after(t *testing.T, d time.Duration, node string, want State) {
@@ -171,6 +171,49 @@ func TestLostByTheMembership(t *testing.T) {
 		w.set(w.lost, "10.0.0.2", false)
 		w.after(t, rise*checkEvery-tick, "10.0.0.2", StateDown)
 		w.after(t, tick, "10.0.0.2", StateUp)
+	})
+}
+
+// Clients of a node are cut when it is dead by all that is known, and by no less.
+func TestClientsOfTheDeadAreCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(t, 2)
+		w.after(t, 0, "10.0.0.2", StateUp)
+		var mu sync.Mutex
+		var cut []string // guarded by mu
+		stay := func(name string) *Route {
+			w.clients++
+			client := netip.AddrPortFrom(addr("192.0.2.1"), uint16(w.clients))
+			return w.b.knock(netip.MustParseAddrPort("10.0.0.100:8002"), client, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				cut = append(cut, name)
+			}, time.Now())
+		}
+		reached, gone := stay("reached"), stay("gone")
+		stay("being dialled") // leastconn has it where the first one is
+		reached.Joined()
+		gone.Joined()
+		gone.Ended(1, 1)
+		victim := reached.To[0].Addr()
+		want := func(when string, names ...string) {
+			t.Helper()
+			synctest.Wait()
+			time.Sleep(5 * checkEvery)
+			mu.Lock()
+			defer mu.Unlock()
+			if !slices.Equal(cut, names) {
+				t.Errorf("%s: got %q cut, want %q", when, cut, names)
+			}
+		}
+		w.set(w.lost, victim.String(), true)
+		want("lost by the membership, its checks pass")
+		w.set(w.lost, victim.String(), false)
+		w.set(w.ill, victim.String(), true)
+		want("its checks fail")
+		w.set(w.lost, victim.String(), true)
+		want("both", "reached")
+		want("later", "reached")
 	})
 }
 

@@ -14,6 +14,7 @@ type connection struct {
 	source netip.Prefix // the client's network; invalid: of no interest
 	stick  bool         // that network is with the node reached
 	joined bool
+	cut    func() // resets the client
 }
 
 // route is the way of a placed connection.
@@ -73,6 +74,7 @@ func (c *connection) reached() {
 	c.joined = true
 	if len(c.at) > 0 {
 		c.at[0].total++
+		c.at[0].node.clients[c] = true
 	}
 }
 
@@ -88,6 +90,7 @@ func (c *connection) ended(up, down int64, now time.Time) {
 		return
 	}
 	from := c.at[0]
+	delete(from.node.clients, c)
 	from.current--
 	from.up += up
 	from.down += down

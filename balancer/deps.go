@@ -38,8 +38,9 @@ type Deps struct {
 type Door struct {
 	// Setup prepares the listening socket before it is bound.
 	Setup func(fd int) error
-	// Knock decides about a client; nil refuses it with a reset.
-	Knock func(client netip.AddrPort) *Route
+	// Knock decides about a client; nil refuses it with a reset. cut resets the client
+	// once it is on its way, and may be called at any time.
+	Knock func(client netip.AddrPort, cut func()) *Route
 	// Starved is told when descriptors run out.
 	Starved func(err error)
 }

@@ -58,7 +58,7 @@ func keepBackends(was map[netip.Addr]*backend, nodes []*node) map[netip.Addr]*ba
 }
 
 // knock decides about a client of the door at listen; nil refuses it.
-func (b *Balancer) knock(listen, client netip.AddrPort, now time.Time) *Route {
+func (b *Balancer) knock(listen, client netip.AddrPort, cut func(), now time.Time) *Route {
 	client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -76,6 +76,7 @@ func (b *Balancer) knock(listen, client netip.AddrPort, now time.Time) *Route {
 		f.refused++
 		return nil
 	}
+	c.cut = cut
 	return c.route(client)
 }
 

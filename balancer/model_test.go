@@ -101,7 +101,7 @@ func (m *model) visit(t *rapid.T) {
 	source, _ := client.Prefix(32)
 	home, _ := m.sticky.Get(source)
 	m.clients++
-	r := m.b.knock(m.listen, netip.AddrPortFrom(client, m.clients), m.now)
+	r := m.b.knock(m.listen, netip.AddrPortFrom(client, m.clients), nil, m.now)
 	best := m.best() // as of now: knock has heard the members
 	switch {
 	case len(m.flows) >= 100:
@@ -232,7 +232,7 @@ func TestBurstIsSpread(t *testing.T) {
 		total := rapid.IntRange(1, 99).Draw(t, "clients")
 		for i := range total {
 			client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 1)
-			r := m.b.knock(m.listen, client, m.now)
+			r := m.b.knock(m.listen, client, nil, m.now)
 			placed[r.To[0].Addr()]++
 			r.Joined()
 			r.Ended(1, 1)

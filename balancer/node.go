@@ -1,7 +1,9 @@
 package balancer
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -34,10 +36,12 @@ type node struct {
 	failed  uint64
 	lastErr error // of the last failed check
 	told    State // what the log knows
+	// clients are the connections that reached it.
+	clients map[*connection]bool
 }
 
 func newNode(addr netip.Addr) *node {
-	return &node{addr: addr, kick: make(chan struct{}, 1), told: StateUnknown}
+	return &node{addr: addr, kick: make(chan struct{}, 1), told: StateUnknown, clients: map[*connection]bool{}}
 }
 
 // heard takes what the membership says.
@@ -47,6 +51,18 @@ func (n *node) heard(m Member, now time.Time) {
 	if !m.Alive {
 		n.health = n.health.gone(now)
 	}
+}
+
+// leave takes the clients off a node that is dead by the membership and by its last check
+// alike: its heir serves them, and a client that says nothing would wait for an answer of
+// the dead for ever.
+func (n *node) leave(failed bool) (clients []*connection) {
+	if !failed || n.member.Alive {
+		return nil
+	}
+	clients = slices.Collect(maps.Keys(n.clients))
+	clear(n.clients)
+	return clients
 }
 
 func (n *node) state() State {

@@ -150,7 +150,10 @@ func (r *relayed) listen(addr netip.AddrPort, d Door) (Listener, error) {
 			if err != nil {
 				return
 			}
-			r.wg.Go(func() { r.carry(c, d.Knock(c.RemoteAddr().(*net.TCPAddr).AddrPort())) })
+			r.wg.Go(func() {
+				reset := func() { _ = c.SetLinger(0); _ = c.Close() }
+				r.carry(c, d.Knock(c.RemoteAddr().(*net.TCPAddr).AddrPort(), reset))
+			})
 		}
 	})
 	return door, nil

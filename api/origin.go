@@ -66,8 +66,10 @@ func (s *Server) checkOrigin(r *http.Request) error {
 	if s.state.Load().origins.allows(r.Header["Origin"], r.TLS != nil, overLoopback(r)) {
 		return nil
 	}
-	return failWith(http.StatusForbidden, codeForbidden,
+	refusal := failWith(http.StatusForbidden, codeForbidden,
 		"pages of this origin may not open desktops here: use the gateway's public address, or add the origin to console.allowed_origins")
+	refusal.errors[0].Field = "Origin" // by which the page knows that its link is good
+	return refusal
 }
 
 // overLoopback tells whether client and wire are on this host.

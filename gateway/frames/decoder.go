@@ -12,6 +12,9 @@ const (
 	OpClose        = 0x8
 	OpPing         = 0x9
 	OpPong         = 0xa
+	// OpEmpty stands for a message without a byte, by which the page of the console asks
+	// for a sign of life: browsers let nobody ping. It is no opcode of the RFC.
+	OpEmpty = 0x10
 )
 
 const (
@@ -25,7 +28,7 @@ const (
 	MaxFrame = 16 << 20
 )
 
-// Control is a control frame that has come. The zero value is none.
+// Control is a control frame, or an empty message, that has come. The zero value is none.
 type Control struct {
 	Op      byte
 	Payload []byte // until the next call
@@ -39,6 +42,7 @@ type Decoder struct {
 	op      byte  // of the frame that is under way
 	last    bool  // it is the last of its message
 	inside  bool  // a message has begun and not ended
+	some    bool  // and it has payload
 	begun   bool  // the header is complete
 	closed  bool  // nothing may follow
 	left    int   // bytes of payload still to come
@@ -65,6 +69,7 @@ func (d *Decoder) Next(raw []byte) (data, rest []byte, c Control, err error) {
 			d.control = append(d.control, rest[:n]...)
 		default:
 			n = d.unmask(rest)
+			d.some = d.some || n > 0
 			kept += copy(raw[kept:], rest[:n])
 		}
 		rest = rest[n:]
@@ -182,7 +187,13 @@ func (d *Decoder) end() (c Control, err error) {
 	d.begun, d.have = false, 0
 	if d.op < OpClose {
 		d.inside = !d.last
-		return Control{}, nil
+		if empty := !d.some; d.last {
+			d.some = false
+			if empty {
+				c.Op = OpEmpty
+			}
+		}
+		return c, nil
 	}
 	c = Control{Op: d.op, Payload: d.control}
 	if d.op == OpClose {

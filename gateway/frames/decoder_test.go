@@ -41,7 +41,8 @@ func TestDecoder(t *testing.T) {
 	}{
 		{"the masked frame of section 5.7", []byte{0x82, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58}, verdict{data: "Hello"}},
 		{"fragments", join(is(binaryFrame, "Hel"), is(continuation, ""), is(fin|continuation, "lo")), verdict{data: "Hello"}},
-		{"an empty frame", join(is(fin|binaryFrame, ""), is(fin|binaryFrame, "x")), verdict{data: "x"}},
+		{"an empty frame", join(is(fin|binaryFrame, ""), is(fin|binaryFrame, "x")), verdict{data: "x", controls: []control{{frames.OpEmpty, "", 0}}, at: []int{0}}},
+		{"empty fragments", join(is(binaryFrame, ""), is(continuation, ""), is(fin|continuation, "")), verdict{controls: []control{{frames.OpEmpty, "", 0}}, at: []int{0}}},
 		{
 			"a ping between fragments", join(is(binaryFrame, "Hel"), is(fin|pingFrame, "there"), is(fin|continuation, "lo")),
 			verdict{data: "Hello", controls: []control{{pingFrame, "there", 0}}, at: []int{3}},

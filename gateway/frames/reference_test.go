@@ -49,7 +49,7 @@ type verdict struct {
 // reference is a decoder that is as simple as it can be: it has all bytes at once,
 // and looks at one frame after the other as the sections of the RFC say.
 func reference(raw []byte) (v verdict) {
-	inside := false
+	inside, some := false, false
 	for len(raw) >= 2 {
 		if n := len(v.controls); n > 0 && v.controls[n-1].op == 8 {
 			v.over = true
@@ -100,7 +100,11 @@ func reference(raw []byte) (v verdict) {
 		switch {
 		case op < 8:
 			v.data += string(payload)
-			inside = !last
+			inside, some = !last, some || len(payload) > 0
+			if whole && last && !some {
+				v.controls, v.at = append(v.controls, control{frames.OpEmpty, "", 0}), append(v.at, len(v.data))
+			}
+			some = some && !(whole && last)
 		case whole && op == 8:
 			code := 1005
 			if len(payload) >= 2 {

@@ -14,7 +14,7 @@ import (
 // write that met its deadline is the last one, a read that did may be repeated.
 //
 // It takes no more off the connection than it was asked for, so that somebody else
-// can go on at any point: see Hand. Pings are answered by whoever reads, unless a
+// can go on at any point: see Hand. Pings and empty messages are answered by whoever reads, unless a
 // write is under way: then behind that.
 type Stream struct {
 	net.Conn // below, with TLS or without
@@ -26,6 +26,7 @@ type Stream struct {
 	verdict  atomic.Pointer[word] // what the client's end is answered with
 	pong     atomic.Pointer[[]byte]
 	ping     atomic.Bool // one is to be sent
+	empty    atomic.Bool // likewise, an empty message in answer to one
 	hurry    atomic.Int64
 
 	mu   sync.Mutex // one frame at a time
@@ -123,6 +124,9 @@ func (s *Stream) decode(raw []byte) (data []byte, err error) {
 			answer := slices.Clone(c.Payload)
 			s.pong.Store(&answer)
 			s.aside()
+		case c.Op == OpEmpty:
+			s.empty.Store(true)
+			s.aside()
 		case c.Op == OpClose:
 			s.verdict.Store(&word{code: c.Code, heard: true})
 			err = io.EOF
@@ -173,10 +177,13 @@ func (s *Stream) Ping() {
 
 // aside sends what is to be sent beside data, unless somebody writes: he does it then.
 func (s *Stream) aside() {
-	for (s.ping.Load() || s.pong.Load() != nil) && s.mu.TryLock() {
+	for (s.ping.Load() || s.empty.Load() || s.pong.Load() != nil) && s.mu.TryLock() {
 		var b []byte
 		if p := s.pong.Swap(nil); p != nil {
 			b = AppendControl(b, OpPong, *p)
+		}
+		if s.empty.Swap(false) {
+			b = AppendHeader(b, 0)
 		}
 		if s.ping.Swap(false) {
 			b = AppendControl(b, OpPing, nil)

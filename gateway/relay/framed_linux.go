@@ -39,12 +39,16 @@ type framed struct {
 
 // hear takes a control frame of the client.
 func (w *framed) hear(c frames.Control) {
+	if len(w.out) > outMax { // of many, those before the last may be left out: section 5.5.3
+		w.out = w.out[:0]
+	}
 	switch c.Op {
 	case frames.OpPing:
-		if len(w.out) > outMax { // of many, those before the last may be left out: section 5.5.3
-			w.out = w.out[:0]
-		}
 		w.say(frames.OpPong, c.Payload)
+	case frames.OpEmpty:
+		if !w.told {
+			w.out = frames.AppendHeader(w.out, 0)
+		}
 	case frames.OpClose:
 		w.closed = true
 		w.close(c.Code, "")

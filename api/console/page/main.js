@@ -19,6 +19,7 @@ let credentials = {};
 let state = initial;
 let library = null; // noVNC's client
 let tunnel = null;
+let pulse = null; // of the former tunnel
 let timer = 0;
 let attempt = 0; // what an earlier one reports does not count
 
@@ -86,7 +87,7 @@ async function check() {
 
 function connect() {
   const mine = ++attempt;
-  tunnel = new Tunnel(library, $("place"), state.session, credentials, event => { if (mine === attempt) happen(event); });
+  tunnel = new Tunnel(library, $("place"), state.session, credentials, pulse, event => { if (mine === attempt) happen(event); });
   clipboard.serve(tunnel);
   bar.serve(tunnel, state.session);
 }
@@ -113,7 +114,8 @@ function drop(before) {
   clipboard.rest();
   if (!tunnel) return;
   if (before.at === "live") freeze(tunnel.canvas);
-  tunnel.drop();
+  pulse = tunnel.pulse;
+  tunnel.drop(() => tunnel?.relent());
   tunnel = null;
 }
 

@@ -33,12 +33,13 @@ function granted(s) {
 const text = value => typeof value === "string" ? value : "";
 
 async function refused(answer) {
-  let code = "";
+  let code = "", field = "";
   try {
-    code = text((await answer.json()).errors[0].code);
+    const [first] = (await answer.json()).errors;
+    [code, field] = [text(first.code), text(first.field)];
   } catch {
     // a proxy in between answered: the status has to do
   }
   const wait = Math.min(LONGEST, 1000 * (parseInt(answer.headers.get("Retry-After"), 10) || 0));
-  return { type: "refused", status: answer.status, code, wait };
+  return { type: "refused", status: answer.status, code, field, wait };
 }

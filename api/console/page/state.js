@@ -101,7 +101,8 @@ const statuses = {
 // Credentials that are worth nothing (any more), before the ticket is spent.
 const worthless = { 401: "unknown", 403: "unknown", 404: "unknown", 409: "used", 410: "expired" };
 
-function verdict(s, { status, code }) {
+function verdict(s, { status, code, field }) {
+  if (field === "Origin") return ["elsewhere", false]; // the link is as good as it was
   if (Object.hasOwn(codes, code)) return codes[code];
   if (!Object.hasOwn(worthless, status)) return statuses[status] ?? ["trouble", true];
   if (!s.spent) return [worthless[status], false];

@@ -1,8 +1,10 @@
 // One connection to the desktop: a WebSocket, and noVNC's client upon it. All
 // that becomes of it is reported as events of state.js.
+import { TICK, initial, look, relent, renew } from "./pulse.js";
 
 const LOOK = 40; // ms between looks for the first picture
 const PROOF = 5_000; // ms a connection has to prove that it lives in
+const NOTHING = new Uint8Array(0);
 
 // FramebufferUpdateRequest for one pixel, not incremental (RFC 6143, 7.5.3): the
 // desktop has to answer it.
@@ -13,11 +15,15 @@ export class Tunnel {
   #socket;
   #end = null; // the WebSocket's last event
   #heard = 0; // messages
+  #answers = false; // the other end answers empty messages
+  #pulse;
+  #ticking = 0;
   #looking = 0;
   #over = false;
 
-  constructor(RFB, place, session, credentials, report) {
+  constructor(RFB, place, session, credentials, former, report) {
     this.#report = report;
+    this.#pulse = renew(former ?? initial);
     const scheme = location.protocol === "https:" ? "wss://" : "ws://";
     // noVNC does not tell how a WebSocket ended. It takes one that is there, and
     // then we know ourselves; being asked before noVNC, we know first.
@@ -25,7 +31,10 @@ export class Tunnel {
     this.#socket.addEventListener("open", () => this.#report({ type: "opened" }));
     this.#socket.addEventListener("close", e => { this.#end = e; });
     this.rfb = new RFB(place, this.#socket, { shared: session.shared, credentials });
-    this.#socket.addEventListener("message", () => { this.#heard++; });
+    this.#socket.addEventListener("message", e => {
+      this.#heard++;
+      if (e.data.byteLength === 0) this.#answers = true;
+    });
     this.canvas = place.lastElementChild.querySelector("canvas");
     this.rfb.viewOnly = session.viewOnly;
     this.rfb.background = "transparent";
@@ -34,14 +43,14 @@ export class Tunnel {
 
   #listen() {
     const on = (name, to) => this.rfb.addEventListener(name, to);
-    on("connect", () => { this.#report({ type: "connected" }); this.#look(); });
+    on("connect", () => { this.#report({ type: "connected" }); this.#look(); this.#tick(); });
     on("desktopname", e => this.#report({ type: "named", name: e.detail.name }));
     on("credentialsrequired", e => this.#report({ type: "ask", types: e.detail.types }));
     on("securityfailure", e => this.#report({ type: "denied", said: e.detail.reason ?? "" }));
     on("serververification", () => this.#report({ type: "untrusted" }));
     on("disconnect", () => {
       this.#over = true;
-      clearTimeout(this.#looking);
+      this.#rest();
       this.#report(this.#end ? { type: "closed", code: this.#end.code, reason: this.#end.reason } : { type: "failed" });
     });
   }
@@ -67,6 +76,25 @@ export class Tunnel {
   // waiting are the bytes that the network has not taken yet.
   get waiting() { return this.#socket.bufferedAmount; }
 
+  // pulse is for the next connection.
+  get pulse() { return this.#pulse; }
+
+  // tick looks again and again whether the connection lives.
+  #tick() {
+    this.#pulse = look(this.#pulse, { now: performance.now(), heard: this.#heard, waiting: this.waiting, answers: this.#answers });
+    if (this.#pulse.dead) return this.#gone();
+    if (this.#pulse.beat && this.#socket.readyState === WebSocket.OPEN) this.#socket.send(NOTHING);
+    this.#ticking = setTimeout(() => this.#tick(), TICK);
+  }
+
+  #rest() {
+    clearTimeout(this.#looking);
+    clearTimeout(this.#ticking);
+  }
+
+  // gone reports what a browser would, when it noticed.
+  #gone() { this.#report({ type: "closed", code: 1006, reason: "" }); }
+
   // prove drops the connection unless the desktop says something in time. It is
   // for moments in which the network was away: a WebSocket does not notice.
   prove() {
@@ -74,14 +102,19 @@ export class Tunnel {
     const heard = this.#heard;
     this.#socket.send(ANY_PIXEL);
     setTimeout(() => {
-      if (this.#heard === heard) this.#report({ type: "closed", code: 1006, reason: "" });
+      if (this.#heard === heard) this.#gone();
     }, PROOF);
   }
 
-  // drop ends it. What happens to it afterwards is nobody's concern.
-  drop() {
+  // relent has it wait longer for a sign of life.
+  relent() { this.#pulse = relent(this.#pulse); }
+
+  // drop ends it. What happens to it afterwards is nobody's concern, but that one that
+  // was given up lived: only then both ends say goodbye.
+  drop(lived) {
     this.#report = () => {};
-    clearTimeout(this.#looking);
+    if (this.#pulse.dead) this.#socket.addEventListener("close", e => { if (e.wasClean) lived(); });
+    this.#rest();
     if (!this.#over) this.rfb.disconnect();
   }
 }

@@ -57,6 +57,7 @@ export default async load => {
       ["unreachable", { now: 2800 }, { due: 3800 }], ["due"],
       ["unreachable", { now: 3900 }, { due: 4900 }],
     ],
+    "a page from elsewhere": [["begin", { ticket: true }], ["refused", { status: 403, code: "FORBIDDEN", field: "Origin" }, { at: "ended", why: "elsewhere", retry: false, spent: false }]],
     "the gateway says how long to wait": [...lost, ["due"], ["refused", { status: 429, wait: 3000, now: 2010 }, { at: "lost", due: 5010 }]],
     "patience ends": [
       ...lost, ["due"], ["unreachable", { now: 2000 + PATIENCE - 1 }, { at: "lost" }], ["due"],

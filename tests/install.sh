@@ -35,11 +35,11 @@ tshark                 tshark
 openssl                openssl
 sslscan                sslscan
 pebble                 pebble
+websockify             websockify
+/usr/share/novnc       novnc
 '
 peers='
 nginx                  nginx-light libnginx-mod-stream
-websockify             websockify
-/usr/share/novnc       novnc
 '
 [ "${1:-}" != bench ] || needs=$needs$peers
 

@@ -29,6 +29,7 @@ type Browser struct {
 	mu       sync.Mutex
 	errors   []string
 	requests []string
+	traffic  traffic
 }
 
 // New starts Chromium, with options of its own if there are any; it ends with the

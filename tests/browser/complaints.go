@@ -17,6 +17,7 @@ import (
 func (b *Browser) note(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.record(event)
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		b.requests = append(b.requests, e.Request.URL)

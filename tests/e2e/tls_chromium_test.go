@@ -4,10 +4,8 @@ package e2e
 
 import (
 	"fmt"
-	"os/exec"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -21,11 +19,7 @@ import (
 // whose pin is given, and those of the system.
 func newBrowser(t *testing.T, h *lab.Host, pin string) *browser.Browser {
 	t.Helper()
-	path, nsenter := need(t, "chromium"), need(t, "nsenter")
-	return browser.New(t, chromedp.Flag("ignore-certificate-errors-spki-list", pin), chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
-		cmd.Path, cmd.Args = nsenter, append([]string{"nsenter", "--net=" + h.Path(), path}, cmd.Args[1:]...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	}))
+	return browser.New(t, chromedp.Flag("ignore-certificate-errors-spki-list", pin), browser.Inside(t, h.Path()))
 }
 
 // visit goes to a page and wants to arrive at another address of it.

@@ -287,12 +287,11 @@ func TestPingsOfAClientThatReadsNothing(t *testing.T) {
 	stuck := make(chan struct{})
 	go func() {
 		defer close(stuck)
-		for {
-			if _, err := s.Write(make([]byte, 1<<20)); err != nil {
-				return
-			}
-		}
+		_, _ = s.Write(make([]byte, 64<<20)) // more than anything in between holds
 	}()
+	if _, err := io.ReadFull(far, make([]byte, 1)); err != nil { // it is under way
+		t.Fatal(err)
+	}
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)

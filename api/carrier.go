@@ -50,7 +50,7 @@ func (s *Server) carry(c echo.Context) error {
 		return s.deps.Gateway.Attach(r.Context(), token, clientOf(c))
 	})
 	if err != nil {
-		return s.guessed(c, err)
+		return s.guessed(c, unseen(err))
 	}
 	return s.serveLeg(c, attachment)
 }

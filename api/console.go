@@ -145,7 +145,7 @@ func (s *Server) console(
 		return open(c.Request().Context(), secret, clientOf(c))
 	})
 	if err != nil {
-		return s.guessed(c, knownTo(err))
+		return s.guessed(c, unseen(knownTo(err)))
 	}
 	return s.showConsole(c, opened)
 }

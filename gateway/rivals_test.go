@@ -111,3 +111,25 @@ func TestMaximumSessionOfSeveralChannels(t *testing.T) {
 		t.Errorf("the page may come back until %s, want an hour from its first connection", until)
 	}
 }
+
+// One person may look at his desktop by a viewer and by a page.
+func TestOnePersonByTwoWays(t *testing.T) {
+	r, vm := newRig(t), newLocked(t)
+	enter := func(q *TicketRequest) { q.User, q.Desktop.Password = "ada", vmPassword }
+	ticket := r.ticket(vm.addr, enter)
+	g := r.granted(home, vm.addr, func(q *OpenRequest) { q.Ticket = ticket })
+	r.sees(g, rfb.Config{Password: rfb.Secret(g.Password)}, rfb.VncAuth)
+	c := r.shows(r.ticket(vm.addr, enter), home)
+	if _, _, err := rfb.Connect(t.Context(), r.attach(c.Cookie, home), rfb.Config{}); err != nil {
+		t.Error(err)
+	}
+	for name, other := range map[string]func(*TicketRequest){
+		"another user": func(q *TicketRequest) { q.User = "bob" }, "nobody": func(q *TicketRequest) { q.User = "" },
+	} {
+		_, err := r.OpenConsole(t.Context(), r.ticket(vm.addr, enter, other), fromHome())
+		t.Log(name)
+		refusedWith(t, err, ErrInUse)
+	}
+	_, err := r.OpenConsole(t.Context(), r.ticket(vm.addr, enter), netip.MustParseAddr(abroad))
+	refusedWith(t, err, ErrInUse)
+}

@@ -26,12 +26,18 @@ func (g *Gateway) rival(gr *grant) bool {
 func (g *Gateway) accompanied(gr *grant) bool {
 	for _, d := range gr.target.addrs {
 		for other := range g.reg.desks[d] {
-			if other != gr && g.sitsAt(other) {
+			if other != gr && !other.samePerson(gr) && g.sitsAt(other) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// samePerson tells whether two grants are one user's at one place, who came by another way
+// or named the VM otherwise: he may be at his desktop twice.
+func (gr *grant) samePerson(other *grant) bool {
+	return gr.user != "" && gr.user == other.user && gr.verified && other.verified && gr.client == other.client
 }
 
 // sitsAt tells whether a grant is in use, or will be in a moment.

@@ -39,11 +39,7 @@ func TestRestartedNodeHasNobodyAtItsDesktops(t *testing.T) {
 	a, b := f.node(0), f.node(1)
 	c := a.shows(a.ticket(vm.addr, ofAda), home)
 	says(t, a.attach(c.Cookie, home), "hello")
-	f.told.Wait()
-	was := f.records[f.addrs[1]][c.ID]
-	f.stop(0)
-	f.records[f.addrs[1]][c.ID] = was // a node that is killed does not tell of its ends
-	_ = b.Learn(was.Record)
+	f.kill(0)
 	f.start(0)
 	f.told.Wait()
 	b.vacant(vm)
@@ -77,10 +73,7 @@ func TestGuessesAreKnownToTheHeir(t *testing.T) {
 		_, _, _ = a.views(g, rfb.Config{Password: "guessing"})
 		eventually(t, "it is told", func() bool { return len(a.audit.of(g.ID)) == i+1 })
 	}
-	f.told.Wait()
-	was := f.records[f.addrs[1]][g.ID]
-	f.stop(0)
-	_ = f.node(1).Learn(was.Record)
+	f.kill(0)
 	c, err := f.at(1, g)
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ const subprotocol = "binary"
 //	@Failure		400						{object}	errorBody	"BAD_REQUEST: a malformed upgrade"
 //	@Failure		401						{object}	errorBody	"UNAUTHORIZED: no or unknown token"
 //	@Failure		403						{object}	errorBody	"FORBIDDEN: a foreign origin, another address, another VM than allowed"
-//	@Failure		409						{object}	errorBody	"GRANT_USED: attached before"
+//	@Failure		409						{object}	errorBody	"GRANT_USED: attached before; DESKTOP_IN_USE: by somebody else"
 //	@Failure		410						{object}	errorBody	"GRANT_EXPIRED"
 //	@Failure		423						{object}	errorBody	"DISABLED"
 //	@Failure		426						{object}	errorBody	"UPGRADE_REQUIRED"
@@ -50,7 +50,7 @@ func (s *Server) carry(c echo.Context) error {
 		return s.deps.Gateway.Attach(r.Context(), token, clientOf(c))
 	})
 	if err != nil {
-		return s.guessed(c, err)
+		return s.guessed(c, unseen(err))
 	}
 	return s.serveLeg(c, attachment)
 }

@@ -67,7 +67,7 @@ func toConsole(c echo.Context) error {
 //	@Success		200		{object}	consoleAnswer
 //	@Failure		400		{object}	errorBody	"BAD_JSON"
 //	@Failure		403		{object}	errorBody	"FORBIDDEN: an unknown ticket, another address or origin; TARGET_DENIED"
-//	@Failure		409		{object}	errorBody	"GRANT_USED: the ticket is spent"
+//	@Failure		409		{object}	errorBody	"GRANT_USED: the ticket is spent; DESKTOP_IN_USE: by somebody else"
 //	@Failure		410		{object}	errorBody	"GRANT_EXPIRED"
 //	@Failure		413		{object}	errorBody	"TOO_LARGE"
 //	@Failure		415		{object}	errorBody	"UNSUPPORTED_MEDIA_TYPE"
@@ -93,7 +93,7 @@ func (s *Server) beginConsole(c echo.Context) error {
 //	@Success		200		{object}	consoleAnswer
 //	@Failure		400		{object}	errorBody	"BAD_JSON"
 //	@Failure		403		{object}	errorBody	"FORBIDDEN: an unknown token, another address or origin"
-//	@Failure		409		{object}	errorBody	"GRANT_USED: the token is spent"
+//	@Failure		409		{object}	errorBody	"DESKTOP_IN_USE: by somebody else meanwhile"
 //	@Failure		410		{object}	errorBody	"GRANT_EXPIRED"
 //	@Failure		413		{object}	errorBody	"TOO_LARGE"
 //	@Failure		415		{object}	errorBody	"UNSUPPORTED_MEDIA_TYPE"
@@ -145,7 +145,7 @@ func (s *Server) console(
 		return open(c.Request().Context(), secret, clientOf(c))
 	})
 	if err != nil {
-		return s.guessed(c, knownTo(err))
+		return s.guessed(c, unseen(knownTo(err)))
 	}
 	return s.showConsole(c, opened)
 }

@@ -108,8 +108,14 @@ func caseVMGone(t *testing.T) {
 	ticket, begun := n.ticket(target), n.opened(target)
 	_ = l.Close()
 	for range 2 { // nothing is spent
-		n.begin(ticket).is(502, "VM_UNREACHABLE")
-		n.handshake(begun.path(), begun.header()).is(502, "VM_UNREACHABLE")
+		for _, got := range []answer{
+			n.begin(ticket), n.handshake(begun.path(), begun.header()), n.cli("POST", "/v3/open_connection/", `{"ticket":"`+ticket+`"}`),
+		} {
+			got.is(502, "VM_UNREACHABLE")
+			if strings.Contains(string(got.body), target.String()) {
+				t.Errorf("got %s: where desktops are is not for their users", got.body)
+			}
+		}
 	}
 }
 

@@ -126,6 +126,9 @@ func (s *Server) openConnection(c echo.Context) error {
 	grant, err := patiently(c, func() (gateway.Grant, error) {
 		return s.deps.Gateway.Open(c.Request().Context(), request)
 	})
+	if err != nil && request.Ticket != "" {
+		return unseen(err)
+	}
 	if err != nil {
 		return err
 	}

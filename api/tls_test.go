@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sirupsen/logrus"
@@ -87,8 +88,11 @@ func (c *cluster) record(t *testing.T) (said func() []byte) {
 			return
 		}
 		defer out.Close()
-		go func() { _, _ = io.Copy(io.MultiWriter(&heard, out), in); _ = out.(*net.TCPConn).CloseWrite() }()
+		var up sync.WaitGroup
+		up.Go(func() { _, _ = io.Copy(io.MultiWriter(&heard, out), in); _ = out.(*net.TCPConn).CloseWrite() })
 		_, _ = io.Copy(in, out)
+		_ = in.Close()
+		up.Wait() // it writes what is read when all is done
 	}()
 	t.Cleanup(func() { _ = l.Close() })
 	return func() []byte { <-done; return heard.Bytes() }

@@ -112,9 +112,9 @@ func (ch *channel) begin(now time.Time) bool {
 	if fresh {
 		g.session = &session{since: now}
 		g.first = now
-		if most := g.timeouts.SessionMax; most > 0 && g.returns() && g.until.IsZero() {
-			g.until = now.Add(most)
-		}
+	}
+	if most := g.timeouts.SessionMax; most > 0 && g.returns() && g.until.IsZero() {
+		g.until = g.session.since.Add(most)
 	}
 	ch.session = g.session
 	ch.session.open++

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -72,6 +73,33 @@ func (f *fleet) stop(i int) {
 	delete(f.nodes, f.addrs[i])
 	f.mu.Unlock()
 	r.stop()
+}
+
+// kill ends node i as a signal does: it tells nobody of its grants' ends.
+func (f *fleet) kill(i int) {
+	f.told.Wait()
+	f.mu.Lock()
+	known := map[netip.Addr]map[ConnectionID]entry{}
+	for a := range f.nodes {
+		if a == f.addrs[i] {
+			continue
+		}
+		known[a] = maps.Clone(f.records[a])
+	}
+	f.mu.Unlock()
+	f.stop(i)
+	f.told.Wait()
+	f.mu.Lock()
+	living := maps.Clone(f.nodes)
+	for a, was := range known {
+		f.records[a] = maps.Clone(was)
+	}
+	f.mu.Unlock()
+	for a, r := range living {
+		for _, e := range known[a] {
+			_ = r.Learn(e.Record)
+		}
+	}
 }
 
 func (f *fleet) node(i int) *rig {

@@ -98,6 +98,9 @@ func (a *Attachment) welcome(client *frames.Stream) (net.Conn, error) {
 // staying is a WebSocket that a failed handshake does not close without a word.
 type staying struct{ *frames.Stream }
 
+// NetConn is the WebSocket, which the relay looks for below what is around it.
+func (s staying) NetConn() net.Conn { return s.Stream }
+
 // Close leaves the connection to who tells its client.
 func (s staying) Close() error {
 	s.Interrupt(lastWords)

@@ -197,6 +197,7 @@ func TestViewersWithACertificate(t *testing.T) {
 	g = open()
 	r.sees(g, rfb.Config{Password: rfb.Secret(g.Password), Trust: trust}, rfb.X509Vnc)
 	g = open()
+	told := 0
 	for name, wrong := range map[string]rfb.Config{
 		"the one-time password as token": {User: string(g.ID), Password: rfb.Secret(g.Password), Trust: trust},
 		"another user":                   {User: "ada", Password: rfb.Secret(g.Token), Trust: trust},
@@ -205,6 +206,8 @@ func TestViewersWithACertificate(t *testing.T) {
 		if _, _, err := r.views(g, wrong); err == nil {
 			t.Errorf("%s: let in", name)
 		}
+		told++ // its channel is free then
+		eventually(t, "it is told", func() bool { return len(r.audit.of(g.ID)) == told })
 	}
 }
 

@@ -36,12 +36,12 @@ type Directory interface {
 }
 
 // alone is the directory of a node that has no others.
-type alone struct{ node func() netip.Addr }
+type alone struct{}
 
 func (alone) Share(context.Context, Record) error { return nil }
 func (alone) Spread(Record)                       {}
 func (alone) Forget(ConnectionID)                 {}
-func (a alone) Living() []netip.Addr              { return []netip.Addr{a.node()} }
+func (alone) Living() []netip.Addr                { return nil } // there is nothing of others to ask this for
 func (alone) Reopen(context.Context, netip.Addr, Reopening) (Grant, error) {
 	return Grant{}, ErrNotFound
 }

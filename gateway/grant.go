@@ -64,7 +64,7 @@ type grant struct {
 	told     time.Time // until when the other nodes know of it; zero: for ever
 	telling  int       // how often they were told
 	until    time.Time // its page may come back until then at most; zero: not known yet, or for ever
-	busy     bool      // remote: it is in use there
+	busy     bool      // it is in use, as far as the other nodes were told; remote: as its own one has told
 	detail   string    // what the dispatcher said when it ended the grant
 }
 

@@ -69,7 +69,7 @@ func (g *Gateway) learn(gr *grant, now time.Time) (denied bool, freed []slot, er
 		return denied, freed, err
 	}
 	if gr.node == g.cfg.Node { // from before this process
-		g.reg.adopt(gr, gr.node)
+		g.regain(gr, now)
 	}
 	return denied, freed, nil
 }
@@ -108,7 +108,7 @@ func (g *Gateway) openOthers() (freed []slot) {
 			freed = append(freed, gr.shut()...)
 		case gr.node == g.cfg.Node: // from before this process
 			if g.openFor(gr) == nil {
-				g.reg.adopt(gr, gr.node)
+				g.regain(gr, time.Now())
 			}
 		default:
 			if err := g.openFor(gr); err != nil {
@@ -117,6 +117,15 @@ func (g *Gateway) openOthers() (freed []slot) {
 		}
 	}
 	return freed
+}
+
+// regain makes a grant from before this process this node's own again. Whoever used it is
+// gone, which the others cannot know. The caller holds the lock.
+func (g *Gateway) regain(gr *grant, now time.Time) {
+	g.reg.adopt(gr, gr.node)
+	if gr.busy {
+		g.spreadUse(gr, now)
+	}
 }
 
 // Unlearn forgets a grant of another node that has ended there.
@@ -193,7 +202,7 @@ func (g *Gateway) takeOver(gr *grant, now time.Time) {
 // lock.
 func (g *Gateway) spread(gr *grant, now time.Time) {
 	r := gr.record(now)
-	gr.told = r.Expires
+	gr.told, gr.busy = r.Expires, len(gr.channels) > 0
 	gr.telling++
 	g.deps.Directory.Spread(r)
 }

@@ -130,9 +130,11 @@ func (g *Gateway) answered(ch *channel, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	code := &ch.grant.passcode
-	if code.wrong++; code.wrong >= passcodeGuesses {
-		code.spent = true
+	if code.wrong++; code.wrong < passcodeGuesses || code.spent {
+		return
 	}
+	code.spent = true
+	g.spreadUse(ch.grant, time.Now()) // this node may die
 }
 
 // usePasscode spends the password that a viewer was asked for; false when another one was

@@ -45,7 +45,7 @@ func (g *Gateway) share(ctx context.Context, id ConnectionID) error {
 		return nil
 	}
 	r := gr.record(now)
-	gr.told = r.Expires
+	gr.told, gr.busy = r.Expires, len(gr.channels) > 0
 	before := gr.telling
 	g.mu.Unlock()
 	err := g.deps.Directory.Share(ctx, r)

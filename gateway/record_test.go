@@ -119,7 +119,7 @@ func FuzzRecord(f *testing.F) {
 		reg.learn(g, noon)
 		reg.learn(g, noon)
 		reg.unlearn(g)
-		if len(reg.others)+len(reg.tokens)+len(reg.slots)+len(reg.byKey)+len(reg.clients)+len(reg.inUse) > 0 {
+		if len(reg.others)+len(reg.tokens)+len(reg.slots)+len(reg.byKey)+len(reg.clients)+len(reg.inUse)+len(reg.resumes)+len(reg.desks) > 0 {
 			t.Errorf("something is left of %+v", g)
 		}
 	})

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -39,7 +40,7 @@ func (m *registryModel) step(i int) {
 	if len(m.in) > 0 {
 		g = m.in[rapid.IntRange(0, len(m.in)-1).Draw(m.T, "which")]
 	}
-	what := rapid.SampledFrom([]string{"add", "add", "learn", "learn", "remove", "move", "retoken", "again", "adopt", "disown", "sweep"}).Draw(m.T, "what")
+	what := rapid.SampledFrom([]string{"add", "add", "learn", "learn", "remove", "move", "retoken", "again", "adopt", "disown", "sweep", "resume", "back", "rehome"}).Draw(m.T, "what")
 	switch {
 	case what == "add":
 		fresh := drawGrant(m.T, i, m.now)
@@ -75,9 +76,22 @@ func (m *registryModel) toOther(what string, g *grant, i int) {
 }
 
 func (m *registryModel) toOwn(what string, g *grant) {
+	page := g.mode == ModeWebSocket
+	_, fresh := newSecret()
 	switch {
 	case what == "remove":
 		m.reg.remove(g)
+	case what == "again": // as Gateway.reopen
+		m.reg.unseat(g)
+		g.protocol, g.desktop = drawDesktop(m.T)
+		m.reg.seat(g)
+		m.reg.awaits(g, [32]byte{}, [32]byte{})
+	case what == "resume" && page:
+		m.reg.awaits(g, fresh, g.resumes[rapid.IntRange(0, 1).Draw(m.T, "former")])
+	case what == "back" && page:
+		m.reg.awaits(g, g.resumes[0], [32]byte{})
+	case what == "rehome" && page:
+		m.reg.rehome(g, rapid.SampledFrom([]netip.Addr{ada, bob}).Draw(m.T, "home"))
 	case what == "disown":
 		m.reg.disown(g)
 	case what == "retoken":
@@ -112,9 +126,20 @@ func drawGrant(t *rapid.T, i int, now time.Time) *grant {
 		id: ConnectionID(fmt.Sprint(i)), client: rapid.SampledFrom([]netip.Addr{ada, bob}).Draw(t, "client"),
 		mode: rapid.SampledFrom([]Mode{ModePort, ModeWebSocket}).Draw(t, "mode"), token: hash, ttl: 30 * time.Second,
 	}
+	g.target.addrs = rapid.SliceOfN(rapid.SampledFrom([]netip.AddrPort{
+		netip.AddrPortFrom(ada, 1), netip.AddrPortFrom(ada, 2), netip.AddrPortFrom(bob, 1),
+	}), 1, 3).Draw(t, "addresses")
+	g.protocol, g.desktop = drawDesktop(t)
+	if g.mode == ModeWebSocket && rapid.Bool().Draw(t, "returns") {
+		_, g.resumes[0] = newSecret()
+	}
 	g.key = reopenKey{client: g.client, user: rapid.SampledFrom([]string{"", "u"}).Draw(t, "user")}
 	g.extend(now)
 	return g
+}
+
+func drawDesktop(t *rapid.T) (Protocol, Desktop) {
+	return rapid.SampledFrom([]Protocol{"vnc", "rdp"}).Draw(t, "protocol"), Desktop{ViewOnly: rapid.Bool().Draw(t, "view only")}
 }
 
 func (m *registryModel) check() {
@@ -139,6 +164,33 @@ func (m *registryModel) check() {
 		m.Fatalf("clients (-want +got):\n%s", diff)
 	}
 	m.checkPlaces()
+	m.checkPages()
+}
+
+// checkPages checks ways back and desktops: of all who are there, and of nobody else.
+func (m *registryModel) checkPages() {
+	ways, desks := map[[32]byte]*grant{}, map[desk]map[*grant]struct{}{}
+	for _, g := range m.in {
+		for _, h := range g.resumes {
+			if h != [32]byte{} {
+				ways[h] = g
+			}
+		}
+		for _, d := range g.target.addrs {
+			if g.viewing() && desks[d] == nil {
+				desks[d] = map[*grant]struct{}{}
+			}
+			if g.viewing() {
+				desks[d][g] = struct{}{}
+			}
+		}
+	}
+	if !maps.Equal(ways, m.reg.resumes) {
+		m.Fatalf("got %d ways back, want %d", len(m.reg.resumes), len(ways))
+	}
+	if !maps.EqualFunc(desks, m.reg.desks, maps.Equal) {
+		m.Fatalf("desktops: got %v, want %v", m.reg.desks, desks)
+	}
 }
 
 // checkPlaces checks slots and keys: each is somebody's who is there.

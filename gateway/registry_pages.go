@@ -49,18 +49,20 @@ func (r *registry) seat(g *grant) {
 	if !g.viewing() {
 		return
 	}
-	d := g.desk()
-	if r.desks[d] == nil {
-		r.desks[d] = map[*grant]struct{}{}
+	for _, d := range g.target.addrs {
+		if r.desks[d] == nil {
+			r.desks[d] = map[*grant]struct{}{}
+		}
+		r.desks[d][g] = struct{}{}
 	}
-	r.desks[d][g] = struct{}{}
 }
 
 // unseat undoes seat.
 func (r *registry) unseat(g *grant) {
-	d := g.desk()
-	delete(r.desks[d], g)
-	if len(r.desks[d]) == 0 {
-		delete(r.desks, d)
+	for _, d := range g.target.addrs {
+		delete(r.desks[d], g)
+		if len(r.desks[d]) == 0 {
+			delete(r.desks, d)
+		}
 	}
 }

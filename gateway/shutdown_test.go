@@ -131,7 +131,8 @@ func busyLife(t *testing.T) {
 func (r *rig) empty() bool {
 	r.mu.Lock()
 	reg := r.reg
-	kept := len(reg.grants) + len(reg.tokens) + len(reg.slots) + len(reg.byKey) + len(reg.clients) + len(reg.inUse)
+	kept := len(reg.grants) + len(reg.tokens) + len(reg.slots) + len(reg.byKey) + len(reg.clients) + len(reg.inUse) +
+		len(reg.resumes) + len(reg.desks)
 	r.mu.Unlock()
 	return kept == 0 && len(r.openPorts()) == 0
 }

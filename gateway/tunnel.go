@@ -118,6 +118,9 @@ func (g *Gateway) release(ch *channel) Event {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	ch.finish(relay.Result{}, now)
+	if gr := ch.grant; gr.busy && len(gr.channels) == 0 {
+		g.spreadUse(gr, now)
+	}
 	return g.event(ch.grant, EventFailed, now)
 }
 

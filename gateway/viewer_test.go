@@ -26,6 +26,12 @@ type viewer struct {
 // serve joins a viewer to an attachment.
 func (r *rig) serve(a *Attachment) *viewer {
 	r.t.Helper()
+	return r.serveLeg(a, 0)
+}
+
+// serveLeg joins one that is pinged.
+func (r *rig) serveLeg(a *Attachment, ping time.Duration) *viewer {
+	r.t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		r.t.Fatal(err)
@@ -39,7 +45,7 @@ func (r *rig) serve(a *Attachment) *viewer {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	a.Serve(Leg{Conn: near, TCP: near})
+	a.Serve(Leg{Conn: near, TCP: near, Ping: ping})
 	r.t.Cleanup(func() { far.Close() })
 	return &viewer{Conn: far, in: bufio.NewReader(far)}
 }

@@ -1,14 +1,13 @@
 package gateway
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
-// desk is a desktop that people sit at.
-type desk struct {
-	host string
-	port uint16
-}
-
-func (gr *grant) desk() desk { return desk{gr.target.host, gr.target.port} }
+// desk is a desktop that people sit at, by one of its addresses: it may have several
+// names.
+type desk = netip.AddrPort
 
 // viewing tells whether the grant is for a person at a desktop, as far as the gateway can
 // know: what a tunnel carries on a range port is not its concern.
@@ -19,17 +18,26 @@ func (gr *grant) viewing() bool {
 // rival tells whether somebody else is at the desktop of a grant that was not made to
 // share it. The caller holds the lock.
 func (g *Gateway) rival(gr *grant) bool {
-	return gr.verified && gr.viewing() && !gr.desktop.Shared && g.taken(gr.desk(), gr)
+	return gr.verified && gr.viewing() && !gr.desktop.Shared && g.accompanied(gr)
 }
 
-// taken tells whether anybody is at a desktop, but for one. The caller holds the lock.
-func (g *Gateway) taken(d desk, but *grant) bool {
-	for gr := range g.reg.desks[d] {
-		if gr != but && g.sitsAt(gr) {
-			return true
+// accompanied tells whether anybody else is at the desktop of a grant. The caller holds the
+// lock.
+func (g *Gateway) accompanied(gr *grant) bool {
+	for _, d := range gr.target.addrs {
+		for other := range g.reg.desks[d] {
+			if other != gr && !other.samePerson(gr) && g.sitsAt(other) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// samePerson tells whether two grants are one user's at one place, who came by another way
+// or named the VM otherwise: he may be at his desktop twice.
+func (gr *grant) samePerson(other *grant) bool {
+	return gr.user != "" && gr.user == other.user && gr.verified && other.verified && gr.client == other.client
 }
 
 // sitsAt tells whether a grant is in use, or will be in a moment.

@@ -268,6 +268,7 @@ func TestConsoleAtEveryNode(t *testing.T) {
 	refusedWith(t, err, ErrInUse)
 
 	f.stop(0)
+	f.told.Wait() // what it said last
 	var heir int
 	for i := range f.addrs { // any of the others may be asked; the heir is the one that serves
 		if i > 0 && !f.node(i).Elsewhere("", c.Resume).IsValid() {

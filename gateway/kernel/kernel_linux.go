@@ -168,6 +168,11 @@ func able(c rules.Config) error {
 // find no room. One that leads to another VM now is another grant: flows of the former
 // end as revoked.
 func (k *Kernel) Allow(grants ...Grant) error {
+	for _, g := range grants {
+		if err := g.check(); err != nil {
+			return err
+		}
+	}
 	k.mu.Lock()
 	for _, g := range grants {
 		old := k.grants[g.key()]

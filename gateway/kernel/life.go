@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vdi-gateway/gateway/kernel/conntrack"
+	"vdi-gateway/gateway/kernel/rules"
 	"vdi-gateway/gateway/relay"
 )
 
@@ -27,6 +28,9 @@ var (
 	// ErrNotGranted is that a flow's grant is not there, or leads elsewhere.
 	ErrNotGranted = errors.New("no grant for it")
 )
+
+// maxLimit is how many flows a grant can have at a time.
+const maxLimit = rules.MaxLimit
 
 // phase is how far a flow has come.
 type phase uint8

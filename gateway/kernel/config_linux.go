@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,9 +12,6 @@ import (
 	"vdi-gateway/gateway/kernel/rules"
 	"vdi-gateway/gateway/relay"
 )
-
-// maxLimit is how many flows a grant can have at a time.
-const maxLimit = rules.MaxLimit
 
 // ErrUnable is that this host lacks what the data path takes; the rest of the error says
 // what, for an operator. Sessions can be relayed instead.
@@ -78,6 +76,19 @@ type Grant struct {
 }
 
 func (g Grant) key() netip.AddrPort { return netip.AddrPortFrom(g.Client, g.Port) }
+
+// check refuses what rules would: one bad grant must not keep others from being told.
+func (g Grant) check() error {
+	for _, a := range []netip.Addr{g.Client, g.VM.Addr()} {
+		if !a.IsValid() || a.Is4In6() || a.Zone() != "" || a.IsUnspecified() {
+			return fmt.Errorf("grant of %s: address %q cannot be used", g.key(), a)
+		}
+	}
+	if g.Client.Is4() != g.VM.Addr().Is4() || g.Port == 0 || g.VM.Port() == 0 || g.Limit < 0 || g.Limit > maxLimit {
+		return fmt.Errorf("grant of %s to %s, at most %d: families, ports or limit do not fit", g.key(), g.VM, g.Limit)
+	}
+	return nil
+}
 
 // granted is a grant and the flows that live by it, the oldest first.
 type granted struct {

@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -157,6 +158,28 @@ func TestPayload(t *testing.T) {
 	} {
 		if got := payload(tt.c, tt.four, tt.bare, tt.begun); got != tt.want {
 			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestGrantsThatCannotBe(t *testing.T) {
+	good := Grant{netip.MustParseAddr("10.9.0.100"), 5901, netip.MustParseAddrPort("10.8.0.50:5900"), 2}
+	if err := good.check(); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Grant){
+		"no client":      func(g *Grant) { g.Client = netip.Addr{} },
+		"no port":        func(g *Grant) { g.Port = 0 },
+		"no port of VM":  func(g *Grant) { g.VM = netip.AddrPortFrom(g.VM.Addr(), 0) },
+		"another family": func(g *Grant) { g.Client = netip.MustParseAddr("fd09::1") },
+		"a mapped one":   func(g *Grant) { g.Client = netip.MustParseAddr("::ffff:10.9.0.1") },
+		"below 0":        func(g *Grant) { g.Limit = -1 },
+		"beyond limits":  func(g *Grant) { g.Limit = maxLimit + 1 },
+	} {
+		g := good
+		change(&g)
+		if New(Deps{}).Allow(g) == nil {
+			t.Errorf("%s: got no error, want one", name)
 		}
 	}
 }

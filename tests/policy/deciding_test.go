@@ -13,6 +13,7 @@ import (
 // of its files.
 var deciding = []string{
 	"balancer/directory/state.go", "balancer/directory/entry.go", "balancer/directory/vector.go", "balancer/place.go",
+	"gateway/kernel/life.go", "gateway/kernel/record.go",
 	"settingsdb/agreement/change.go",
 	"settingsdb/agreement/member.go", "vrrp/config.go", "vrrp/guard.go", "vrrp/machine.go", "vrrp/machine_expire.go", "vrrp/machine_heard.go",
 	"vrrp/packet.go",

@@ -65,6 +65,15 @@ func (s State) String() string {
 // Ending tells whether one side has said that it is done, or both.
 func (s State) Ending() bool { return s >= FinWait && s <= Close }
 
+// Side is an end of a flow.
+type Side uint8
+
+// The sides; the zero value is neither, or not known.
+const (
+	ClientSide Side = iota + 1
+	VMSide
+)
+
 // Status are bits about an entry (IPS_ in linux/netfilter/nf_conntrack_common.h).
 type Status uint32
 
@@ -94,6 +103,8 @@ type Flow struct {
 	Timeout time.Duration
 	State   State
 	Status  Status
+	// First is who sent the first FIN. A reset leaves no such trace.
+	First Side
 
 	// Counted tells whether the kernel counts this flow: nf_conntrack_acct was set when
 	// the entry was made.

@@ -159,7 +159,7 @@ func (a *attributes) field(f *Flow, kind uint16, v []byte) {
 	case ctaID:
 		f.ID = a.u32(v)
 	case ctaProtoInfo:
-		f.State = a.state(v)
+		f.State, f.First = a.state(v)
 	case ctaCountersOrig:
 		f.Sent, f.Counted = a.counters(v), true
 	case ctaCountersReply:
@@ -220,7 +220,7 @@ func (a *attributes) ports(b []byte) (proto uint8, from, to uint16) {
 	return proto, from, to
 }
 
-func (a *attributes) state(b []byte) (s State) {
+func (a *attributes) state(b []byte) (s State, first Side) {
 	in := attributes{rest: b}
 	for kind, v, ok := in.next(); ok; kind, v, ok = in.next() {
 		if kind != ctaProtoInfoTCP {
@@ -228,14 +228,19 @@ func (a *attributes) state(b []byte) (s State) {
 		}
 		info := attributes{rest: v}
 		for kind, v, ok := info.next(); ok; kind, v, ok = info.next() {
-			if kind == ctaTCPState {
+			switch {
+			case kind == ctaTCPState:
 				s = State(info.u8(v))
+			case kind == ctaTCPFlagsOrig && len(v) > 0 && v[0]&tcpCloseInit != 0:
+				first = ClientSide
+			case kind == ctaTCPFlagsReply && len(v) > 0 && v[0]&tcpCloseInit != 0:
+				first = VMSide
 			}
 		}
 		in.bad = in.bad || info.bad
 	}
 	a.bad = a.bad || in.bad
-	return s
+	return s, first
 }
 
 func (a *attributes) counters(b []byte) (c Counters) {

@@ -68,6 +68,7 @@ const (
 	ctaTCPFlagsOrig  = 4
 	ctaTCPFlagsReply = 5
 	tcpBeLiberal     = 8 // IP_CT_TCP_FLAG_BE_LIBERAL
+	tcpCloseInit     = 4 // IP_CT_TCP_FLAG_CLOSE_INIT
 
 	ctaNAT4Min      = 1
 	ctaNAT4Max      = 2

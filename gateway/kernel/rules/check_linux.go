@@ -38,8 +38,13 @@ func Check(mark uint32) Findings {
 			f.Missing = append(f.Missing, fmt.Sprintf("the kernel lacks %s: %s (module %s)", p.name, p.purpose, p.module))
 		}
 	}
-	f.Warnings = append(forwardingWarnings(), chainWarnings(mark)...)
+	f.Warnings = Warnings(mark)
 	return f
+}
+
+// Warnings are those of Check, without a look at the kernel.
+func Warnings(mark uint32) []string {
+	return append(forwardingWarnings(), chainWarnings(mark)...)
 }
 
 // unreachable says why nftables cannot be spoken to at all.

@@ -146,9 +146,10 @@ func (w *world) start(n *node) {
 		return errors.Join(os.WriteFile("/proc/sys/net/ipv4/conf/all/send_redirects", []byte("0"), 0),
 			os.WriteFile("/proc/sys/net/ipv4/conf/eth0/send_redirects", []byte("0"), 0))
 	})
-	if err = errors.Join(err, n.Allow(w.grant)); err != nil {
+	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.allow(n, w.grant)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- n.Kernel.Run(ctx) }()
@@ -159,6 +160,22 @@ func (w *world) start(n *node) {
 		}
 	})
 	w.t.Cleanup(n.stop)
+}
+
+// allow has a grant in force at a node.
+func (w *world) allow(n *node, grants ...kernel.Grant) {
+	w.t.Helper()
+	if err := n.Allow(grants...); err != nil {
+		w.t.Fatal(err)
+	}
+	w.settle(n)
+}
+
+func (w *world) settle(n *node) {
+	w.t.Helper()
+	if err := n.Settle(); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // serve gives a node the addresses.

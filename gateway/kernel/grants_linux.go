@@ -132,16 +132,34 @@ func (k *Kernel) edits() (add, remove []rules.Grant, dirty map[netip.AddrPort]st
 			remove = append(remove, rules.Grant{Client: key.Addr(), Port: key.Port()})
 			continue
 		}
-		r := rules.Grant{Client: g.Client, Port: g.Port, VM: g.VM}
-		if g.Limit > 0 {
-			g.class = g.wanted()
-			r.Limit = g.class
-		}
-		if g.Limit > 0 && r.Limit == 0 {
-			remove = append(remove, r)
-		} else {
+		if r, in := g.told(); in {
 			add = append(add, r)
+		} else {
+			remove = append(remove, r)
 		}
 	}
 	return add, remove, dirty
+}
+
+// told is a grant as rules hear of it; false: they are not to have it.
+func (g *granted) told() (r rules.Grant, in bool) {
+	r = rules.Grant{Client: g.Client, Port: g.Port, VM: g.VM}
+	if g.Limit > 0 {
+		g.class = g.wanted()
+		r.Limit = g.class
+	}
+	return r, g.Limit == 0 || r.Limit > 0
+}
+
+// all are the grants that rules hear of when they are asked for the first time.
+func (k *Kernel) all() []rules.Grant {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var all []rules.Grant
+	for _, g := range k.grants {
+		if r, in := g.told(); in {
+			all = append(all, r)
+		}
+	}
+	return all
 }

@@ -39,7 +39,7 @@ func (k *Kernel) Counters() (rules.Counters, error) {
 // operator. They are some seconds old at most. Without the data path there are none.
 func (k *Kernel) Warnings() []string {
 	k.mu.Lock()
-	enabled, mark := k.cfg.Enabled, k.cfg.Rules.Mark
+	enabled, cfg := k.cfg.Enabled, k.cfg.Rules
 	k.mu.Unlock()
 	if !enabled {
 		return nil
@@ -49,7 +49,7 @@ func (k *Kernel) Warnings() []string {
 	defer w.mu.Unlock()
 	now := time.Now()
 	if w.at.IsZero() || now.Sub(w.at) >= warnedFor {
-		err := k.deps.Within(func() error { w.all = rules.Warnings(mark); return nil })
+		err := k.deps.Within(func() error { w.all = rules.Warnings(cfg); return nil })
 		if err != nil {
 			return []string{err.Error()}
 		}

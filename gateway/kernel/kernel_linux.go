@@ -97,7 +97,11 @@ func (k *Kernel) Apply(cfg Config) error {
 		return err
 	})
 	if err == nil {
-		err = k.deps.Within(func() error { return k.rules.Apply(cfg.Rules) })
+		var grants []rules.Grant
+		if !old.Enabled {
+			grants = k.all()
+		}
+		err = k.deps.Within(func() error { return k.rules.Apply(cfg.Rules, grants...) })
 	}
 	if err != nil {
 		if table != nil && old.Rules.Mark == 0 {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -204,18 +203,7 @@ func TestDisabledLetsFlowsGoOn(t *testing.T) {
 	_ = c.Close()
 	s.flow.Kill("admin")
 	heard(t, w.a.owner.ended, "its end")
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		tables, err := w.a.Host.Run(t.Context(), exec.Command("nft", "list", "tables"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(tables, "vdi-gateway") {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("got %q, want no table of ours", tables)
-		}
-	}
+	w.eventually("end of the table", func() bool { return !w.table(w.a) })
 	if err := w.a.Apply(w.cfg); err != nil {
 		t.Fatal(err)
 	}

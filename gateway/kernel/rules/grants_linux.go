@@ -69,7 +69,7 @@ func (r *Rules) change(edits map[netip.AddrPort]Grant) error {
 }
 
 // restore learns what the kernel has, and mends the table.
-func (r *Rules) restore() error { return r.apply(r.cfg) }
+func (r *Rules) restore() error { return r.apply(r.cfg, nil) }
 
 // edit puts grants in the place of those with the same keys; the zero one is none.
 func (r *Rules) edit(edits map[netip.AddrPort]Grant) error {

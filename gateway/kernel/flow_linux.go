@@ -59,10 +59,7 @@ func (f *Flow) doom(why relay.Reason) {
 	}
 	f.life.doomed = why
 	f.kernel.kills = append(f.kernel.kills, f)
-	select {
-	case f.kernel.wake <- struct{}{}:
-	default:
-	}
+	f.kernel.nudge()
 }
 
 // Stats are those of the last look at the counters (Config.Poll). RTT is not known.

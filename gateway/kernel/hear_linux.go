@@ -29,7 +29,7 @@ func (k *Kernel) hear(ctx context.Context, e conntrack.Event) error {
 		f = nil
 	}
 	if f == nil {
-		if e.Kind != conntrack.Destroy && e.Flow.State != conntrack.TimeWait && e.Flow.State != conntrack.Close {
+		if e.Kind != conntrack.Destroy && !closed(e.Flow) {
 			k.begin(ctx, e.Flow, false, now)
 		}
 		return nil
@@ -83,7 +83,7 @@ func (k *Kernel) saw(ctx context.Context, f *Flow, e conntrack.Flow, now time.Ti
 		f.count(e, now)
 		k.mu.Unlock()
 		k.happened(ctx, f, conntrack.Event{Kind: conntrack.Update, Flow: e}, now)
-	case e.State != conntrack.TimeWait && e.State != conntrack.Close:
+	case !closed(e):
 		k.begin(ctx, e, true, now)
 	}
 }
@@ -125,7 +125,7 @@ func (k *Kernel) admit(f *Flow) bool {
 		return false
 	}
 	if f.Adopted {
-		k.dirty[key] = struct{}{}
+		k.changed(key)
 	} else {
 		f.class = g.class
 		victim, ok := g.admit()
@@ -194,6 +194,6 @@ func (k *Kernel) leave(f *Flow) {
 	}
 	g.flows = slices.DeleteFunc(g.flows, func(other *Flow) bool { return other == f })
 	if k.grants[g.key()] == g && g.Limit > 0 && g.wanted() != g.class {
-		k.dirty[g.key()] = struct{}{}
+		k.changed(g.key())
 	}
 }

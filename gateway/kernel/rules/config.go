@@ -60,7 +60,7 @@ func (c Config) check() error {
 func (c Config) checkAddresses() error {
 	for i, a := range slices.Concat(c.Virtual, c.Inside) {
 		switch {
-		case !a.IsValid() || a.Is4In6() || a.Zone() != "" || a.IsUnspecified():
+		case !usable(a):
 			return fmt.Errorf("address %q cannot be used", a)
 		case slices.Contains(c.Virtual[:min(i, len(c.Virtual))], a) && i < len(c.Virtual):
 			return fmt.Errorf("virtual address %s is there twice", a)

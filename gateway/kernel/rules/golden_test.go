@@ -32,7 +32,7 @@ func TestTableAsNftListsIt(t *testing.T) {
 			r.apply()
 			limited := r.grant(r.client, 0, 5937)
 			limited.Limit = 2
-			r.add(limited, r.grant(r.client, 1, 5900))
+			r.add(limited, r.grant(r.client, 1, 5900), relayed(r.other, 0, 5938), relayed(r.other, 1, 5901))
 			path := filepath.Join("testdata", tt.name+".nft")
 			got := r.table()
 			if *update {

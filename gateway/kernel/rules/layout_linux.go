@@ -17,7 +17,7 @@ const (
 	tableName = "vdi-gateway"
 	// version is the layout's. A table of another version is replaced as a whole; count
 	// it up with any change of chains, sets or what their elements mean.
-	version = 1
+	version = 2
 	// about is the chain without a use whose comment tells version and fingerprint.
 	about = "about"
 	// highPort is where source ports begin on an inside address that is virtual too.
@@ -137,10 +137,13 @@ func lookup(set string, change func(*expr.Lookup)) expr.Any {
 // virtualRules stand for an address that clients connect to.
 func virtualRules(c *Config, v netip.Addr) []rule {
 	ports := toPorts(c.FirstPort, c.LastPort)
+	relayed := join(to(v), ports, familyOf(v).isRelayed(), verdict(expr.VerdictAccept))
 	return []rule{
 		{"steer", "clients of " + v.String(), join(arrives(c.OutsideInterface), to(v), ports, goTo(familyOf(v).clients()))},
+		{"guard", "relayed, for " + v.String(), relayed},
 		{"guard", "invalid, for " + v.String(), join(to(v), ports, state(expr.CtStateBitINVALID), counted(dropped), verdict(expr.VerdictDrop))},
 		{"guard", "of no flow, for " + v.String(), join(to(v), ports, notBegins(), state(expr.CtStateBitNEW), counted(dropped), verdict(expr.VerdictDrop))},
+		{"refuse", "relayed, for " + v.String(), relayed},
 		{"refuse", "without a grant, for " + v.String(), join(to(v), ports, begins(), state(expr.CtStateBitNEW), counted(refused), reset())},
 		{"untracked", "spoofed for " + v.String(), join(from(v), packetMark(c.Condemned), one(&expr.Notrack{}))},
 	}

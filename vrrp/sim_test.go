@@ -184,10 +184,10 @@ func (n *simNode) setCarrier(up bool) {
 	}
 }
 
-func (n *simNode) look(c Config) link {
+func (n *simNode) look(Config, link) link {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l := link{name: "eth0", index: 2, mac: n.mac, source: n.cfg.Node}
+	l := link{port: port{name: "eth0", index: 2, mac: n.mac}, source: n.cfg.Node}
 	if n.blind {
 		return link{failed: "too many open files"}
 	}

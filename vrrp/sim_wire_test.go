@@ -2,7 +2,6 @@ package vrrp
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,7 +67,7 @@ func (w *simWire) receive() (Packet, error) {
 	}
 }
 
-func (w *simWire) announce([]netip.Prefix) error { return nil }
+func (w *simWire) announce([]place) error { return nil }
 
 func (w *simWire) close() { w.closed.Do(func() { close(w.done) }) }
 

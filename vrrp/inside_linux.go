@@ -10,16 +10,9 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// lookIn finds the interfaces of the addresses inside. It is told where they were
-// before, when that is known.
-func (l link) lookIn(c Config, all []net.Interface, before []port) link {
-	var present []netlink.Addr
-	if slices.ContainsFunc(c.Inside, func(p Placed) bool { return p.Interface == "" }) {
-		var err error
-		if present, err = presentAddresses(); err != nil {
-			return link{failed: fmt.Sprintf("the addresses of this host are not known: %v", err)}
-		}
-	}
+// lookIn finds the interfaces of the addresses inside among all, by the addresses that
+// are present and by where they were before, when that is known.
+func (l link) lookIn(c Config, all []net.Interface, present []netlink.Addr, before []port) link {
 	for i, p := range c.Inside {
 		var was port
 		if i < len(before) {
@@ -49,7 +42,11 @@ func (l link) nameFor(a netip.Addr, was port, has string) (name string, byNetwor
 	return l.name, false, ""
 }
 
-func presentAddresses() ([]netlink.Addr, error) {
+// presentAddresses are those of this host, where an interface has to be found by them.
+func presentAddresses(c Config) ([]netlink.Addr, error) {
+	if !slices.ContainsFunc(c.Inside, func(p Placed) bool { return p.Interface == "" }) {
+		return nil, nil
+	}
 	a, err := newAddresses()
 	if err != nil {
 		return nil, err

@@ -28,7 +28,11 @@ func lookAt(c Config, before link) link {
 	if len(c.Inside) == 0 || l.failed != "" {
 		return l
 	}
-	return l.lookIn(c, all, before.inside)
+	present, err := presentAddresses(c)
+	if err != nil {
+		return link{failed: fmt.Sprintf("the addresses of this host are not known: %v", err)}
+	}
+	return l.lookIn(c, all, present, before.inside)
 }
 
 // lookOut finds the router's own interface.

@@ -67,7 +67,12 @@ func (w *simWire) receive() (Packet, error) {
 	}
 }
 
-func (w *simWire) announce([]place) error { return nil }
+func (w *simWire) announce(list []place) error {
+	w.node.mu.Lock()
+	defer w.node.mu.Unlock()
+	w.node.announced = list
+	return nil
+}
 
 func (w *simWire) close() { w.closed.Do(func() { close(w.done) }) }
 
@@ -83,6 +88,8 @@ type simGuard struct {
 	orphans bool // its process was killed
 	answer  deadline
 	began   time.Time // when it was started
+	newest  uint64    // the newest term it was told of
+	decided time.Time // when
 }
 
 func (n *simNode) newGuard() keeper {
@@ -128,6 +135,9 @@ func (g *simGuard) order(o order) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	o.At = simUptime()
+	if o.Term != g.newest {
+		g.newest, g.decided = o.Term, time.Now()
+	}
 	switch {
 	case g.dead || g.orphans:
 	case g.stopped:
@@ -157,6 +167,9 @@ func (g *simGuard) say(r report) {
 
 func (g *simGuard) do(d deed) {
 	n := g.node
+	if d == put {
+		g.checkPrepared()
+	}
 	n.mu.Lock()
 	switch {
 	case n.powerOff:
@@ -170,6 +183,18 @@ func (g *simGuard) do(d deed) {
 		for _, o := range g.ward.order.Farewell {
 			n.net.deliver(n, o)
 		}
+	}
+}
+
+// checkPrepared complains when the addresses come before Prepare has returned, or had
+// its time.
+func (g *simGuard) checkPrepared() {
+	n := g.node
+	n.mu.Lock()
+	early := n.preparing != nil && n.prepared.Before(g.decided) && time.Since(g.decided) < prepareTime
+	n.mu.Unlock()
+	if early {
+		n.net.complain("%s: the addresses are put %s after the decision, without Prepare", n.addr(), time.Since(g.decided))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,30 +52,6 @@ func newFleet(t *testing.T, seed uint64) *fleet {
 		f.nodes = append(f.nodes, &simNode{net: f.simNet, cfg: c, carrier: true})
 	}
 	return f
-}
-
-// prepare has the nodes prepare before they take the address, some of them for too long,
-// and not all of them heed the end of their time.
-func (f *fleet) prepare(r *rand.Rand) {
-	if r.IntN(2) == 0 {
-		return
-	}
-	f.slow = prepareTime
-	for _, n := range f.nodes {
-		seed := r.Uint64()
-		var calls atomic.Uint64
-		n.preparing = func(ctx context.Context) {
-			chance := rand.New(rand.NewPCG(seed, calls.Add(1)))
-			enough := ctx.Done()
-			if chance.IntN(3) == 0 {
-				enough = nil
-			}
-			select {
-			case <-time.After(time.Duration(chance.Int64N([]int64{1, 20, 200, 1500}[chance.IntN(4)])) * time.Millisecond):
-			case <-enough:
-			}
-		}
-	}
 }
 
 // down is the longest Active_Down_Interval of all nodes.

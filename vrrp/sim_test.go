@@ -120,28 +120,6 @@ func (n *simNode) start() {
 	go n.beReady(ctx, n.v)
 }
 
-func (n *simNode) deps(log *logrus.Logger) Deps {
-	d := Deps{Log: log, Followed: n.followed}
-	if n.preparing != nil {
-		d.Prepare = n.prepare
-	}
-	return d
-}
-
-// prepare notes what it does.
-func (n *simNode) prepare(ctx context.Context) {
-	began := time.Now()
-	n.net.note("%s prepares", n.addr())
-	n.preparing(ctx)
-	n.gate()
-	n.net.note("%s has prepared for %s", n.addr(), time.Since(began))
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if began.After(n.prepared) {
-		n.prepared = began
-	}
-}
-
 // beReady is the rest of the node, which serves.
 func (n *simNode) beReady(ctx context.Context, v *VRRP) {
 	tick := time.NewTicker(250 * time.Millisecond)
@@ -300,14 +278,6 @@ type simNet struct {
 	begin time.Time
 	story []string
 	wrong []string // what must not happen, and did
-}
-
-// complain notes what must not happen.
-func (s *simNet) complain(format string, args ...any) {
-	s.note("WRONG: "+format, args...)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.wrong = append(s.wrong, fmt.Sprintf(format, args...))
 }
 
 func (s *simNet) note(format string, args ...any) {

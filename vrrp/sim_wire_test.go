@@ -186,18 +186,6 @@ func (g *simGuard) do(d deed) {
 	}
 }
 
-// checkPrepared complains when the addresses come before Prepare has returned, or had
-// its time.
-func (g *simGuard) checkPrepared() {
-	n := g.node
-	n.mu.Lock()
-	early := n.preparing != nil && n.prepared.Before(g.decided) && time.Since(g.decided) < prepareTime
-	n.mu.Unlock()
-	if early {
-		n.net.complain("%s: the addresses are put %s after the decision, without Prepare", n.addr(), time.Since(g.decided))
-	}
-}
-
 func (g *simGuard) reports() <-chan report { return g.out }
 
 // orphan is the end of its process.

@@ -56,7 +56,11 @@ type Config struct {
 	// Enabled lets new flows begin. Without it flows that live go on, and the table goes
 	// with the last one.
 	Enabled bool
-	Rules   rules.Config
+	// Resident: the virtual addresses are this node's for good, and what their flows are
+	// its own. Otherwise they are between Inject and Withdraw; what is found before may be
+	// another node's by now.
+	Resident bool
+	Rules    rules.Config
 	// Dial is what a VM has to answer a SYN; 0: what the kernel gives it, two minutes.
 	Dial time.Duration
 	// HalfClose ends a flow of which one side has finished and that carried nothing for so

@@ -28,17 +28,23 @@ func (k *Kernel) Allow(grants ...Grant) error {
 
 func (k *Kernel) allow(g Grant) {
 	old := k.grants[g.key()]
-	if old != nil && old.VM == g.VM {
-		old.Grant = g
+	next := &granted{Grant: g}
+	switch {
+	case old == nil:
+	case old.VM == g.VM:
+		old.Grant, next = g, old
 		for _, f := range old.flows {
 			f.replaceable = true
 		}
-	} else {
-		if old != nil {
-			old.end(Revoked)
+	case !g.VM.IsValid(): // flows go on
+		next.flows = old.flows
+		for _, f := range old.flows {
+			f.grant = next
 		}
-		k.grants[g.key()] = &granted{Grant: g}
+	default:
+		old.end(Revoked)
 	}
+	k.grants[g.key()] = next
 	k.changed(g.key())
 }
 

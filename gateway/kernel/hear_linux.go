@@ -96,6 +96,10 @@ func (k *Kernel) begin(ctx context.Context, e conntrack.Flow, adopted bool, now 
 		f.life.born = e.Start
 	}
 	k.mu.Lock()
+	if !k.active && !k.cfg.Resident { // another node's, perhaps
+		k.mu.Unlock()
+		return
+	}
 	_, condemned := k.ours(e)
 	if condemned && e.State == conntrack.SynSent { // its client is told when it asks again
 		k.mu.Unlock()

@@ -26,6 +26,7 @@ func (n *NotInjected) Unwrap() error { return n.Err }
 // grant is not here, or leads elsewhere now, stay ended (ErrNotGranted). failed has a
 // *NotInjected for each record whose flow does not live here; err is for all.
 func (k *Kernel) Inject(ctx context.Context, records []Record) (failed []error, err error) {
+	k.carry(true)
 	err = k.ask(ctx, func(ctx context.Context) (func(), error) {
 		i := injection{since: map[conntrack.Tuple]time.Time{}}
 		err := k.inject(ctx, records, &i)
@@ -97,6 +98,12 @@ func (k *Kernel) enabled() bool {
 	return k.cfg.Enabled
 }
 
+func (k *Kernel) carry(active bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.active = active
+}
+
 func (k *Kernel) mark() uint32 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -134,6 +141,7 @@ func (k *Kernel) injected(ctx context.Context, i injection) {
 // become active, also after this one comes back to find that. They end as Moved, and the
 // directory keeps them. When it returns nothing is sent to either end any more.
 func (k *Kernel) Withdraw(ctx context.Context) error {
+	k.carry(false)
 	return k.ask(ctx, func(ctx context.Context) (func(), error) {
 		k.kicks.halt()
 		entries, err := k.table.Dump(ctx, k.filter())

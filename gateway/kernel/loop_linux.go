@@ -268,6 +268,12 @@ func (k *Kernel) retire() {
 func (k *Kernel) Delete() error {
 	k.changing.Lock()
 	defer k.changing.Unlock()
+	k.mu.Lock()
+	never := k.table == nil
+	k.mu.Unlock()
+	if never {
+		return nil
+	}
 	return k.deps.Within(k.rules.Delete)
 }
 

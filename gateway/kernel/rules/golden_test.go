@@ -25,6 +25,7 @@ func TestTableAsNftListsIt(t *testing.T) {
 			c.Inside = []netip.Addr{c.Virtual[0]}
 			c.InsideInterface = "eth0"
 		}},
+		{"resident", func(c *Config) { c.Inside = nil }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)

@@ -83,6 +83,9 @@ func layoutOf(c *Config, classes []class) layout {
 	for _, a := range c.Inside {
 		l.rules = append(l.rules, insideRules(c, a)...)
 	}
+	if len(c.Inside) == 0 {
+		l.rules = append(l.rules, residentRules(c)...)
+	}
 	l.rules = append(l.rules,
 		rule{"condemned", "a flow that is to end, in both directions", join(tcp(), flowMark(c.Condemned), counted(condemned), reset())})
 	l.rules = append(l.rules, l.aboutRule())
@@ -165,6 +168,15 @@ func insideRules(c *Config, a netip.Addr) []rule {
 		hide,
 		{"guard", "of no flow, from VMs for " + a.String(), join(to(a), tcp(), stray, counted(dropped), verdict(expr.VerdictDrop))},
 		{"untracked", "spoofed for " + a.String(), join(from(a), packetMark(c.Condemned), one(&expr.Notrack{}))},
+	}
+}
+
+// residentRules are for a host that no other one ever stands in for: VMs see the address
+// it has on their side, whichever that is.
+func residentRules(c *Config) []rule {
+	return []rule{
+		{"hide", "clients behind this host", join(tcp(), flowMark(c.Mark), one(&expr.Masq{}))},
+		{"untracked", "spoofed", join(packetMark(c.Condemned), one(&expr.Notrack{}))},
 	}
 }
 

@@ -60,6 +60,9 @@ type Config struct {
 	// its own. Otherwise they are between Inject and Withdraw; what is found before may be
 	// another node's by now.
 	Resident bool
+	// Former: a former process may have left a table. Without Enabled it is looked for only
+	// then, since it may be that of another gateway on this host.
+	Former bool
 	Rules    rules.Config
 	// Dial is what a VM has to answer a SYN; 0: what the kernel gives it, two minutes.
 	Dial time.Duration

@@ -79,7 +79,7 @@ func (k *Kernel) Apply(cfg Config) error {
 	old, table := k.cfg, k.table
 	k.mu.Unlock()
 	if !cfg.Enabled {
-		if table == nil && !k.inherited {
+		if table == nil && !k.inherited && cfg.Former {
 			k.inherit()
 		}
 		return k.disable(cfg, old.Enabled)

@@ -2,6 +2,9 @@ package kernel
 
 import (
 	"context"
+	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +54,10 @@ func (k *Kernel) punish(ctx context.Context) {
 	if len(flows) == 0 {
 		return
 	}
+	if !k.holds() {
+		k.lose(ctx, flows)
+		return
+	}
 	k.kicks.begin(ctx, func(ctx context.Context) {
 		err := k.kick(ctx, mark, calls, entries)
 		if ctx.Err() != nil {
@@ -61,6 +68,35 @@ func (k *Kernel) punish(ctx context.Context) {
 		}
 		k.wasKicked(flows)
 	})
+}
+
+// holds tells whether a virtual address is on this host. A process that stood still, and
+// does not know yet that another node has taken it, must not reset what lives there.
+func (k *Kernel) holds() bool {
+	k.mu.Lock()
+	resident, virtual := k.cfg.Resident, k.cfg.Rules.Virtual
+	k.mu.Unlock()
+	if resident {
+		return true
+	}
+	var local []net.Addr
+	err := k.deps.Within(func() (err error) { local, err = net.InterfaceAddrs(); return err })
+	return err == nil && slices.ContainsFunc(local, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && slices.Contains(virtual, p.Addr())
+	})
+}
+
+// lose takes flows for what they are without the address: another node's.
+func (k *Kernel) lose(ctx context.Context, flows []*Flow) {
+	now := time.Now()
+	for _, f := range flows {
+		k.mu.Lock()
+		f.life.doomed = Moved
+		e := conntrack.Event{Kind: conntrack.Destroy, Flow: f.named()}
+		k.mu.Unlock()
+		k.happened(ctx, f, e, now)
+	}
 }
 
 // kick ends flows at both ends. A client whose SYN is unanswered takes a SYN for its

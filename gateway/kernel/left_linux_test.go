@@ -15,7 +15,7 @@ import (
 func (w *world) leave() {
 	w.t.Helper()
 	w.a.stop()
-	w.cfg.Enabled, w.cfg.Rules = false, rules.Config{}
+	w.cfg.Enabled, w.cfg.Former, w.cfg.Rules = false, true, rules.Config{}
 	if !w.table(w.a) {
 		w.t.Fatal("got no table after the end of its process, want it")
 	}

@@ -69,6 +69,7 @@ func TestLoopTriesAgain(t *testing.T) {
 	log.SetLevel(logrus.WarnLevel)
 	w.a.log = log
 	w.start(w.a)
+	w.session() // the loop listens
 	w.a.broken.Store(true)
 	before := w.a.asked.Load()
 	more := w.grant

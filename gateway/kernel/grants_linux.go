@@ -29,7 +29,7 @@ func (k *Kernel) Allow(grants ...Grant) error {
 func (k *Kernel) allow(g Grant) {
 	old := k.grants[g.key()]
 	if old != nil && old.VM == g.VM {
-		old.Grant = g
+		old.Grant, old.left = g, false
 		for _, f := range old.flows {
 			f.replaceable = true
 		}

@@ -94,6 +94,7 @@ type granted struct {
 	Grant
 	class int // the limit that rules have; 0 with a Limit: none may begin
 	flows []*Flow
+	left  bool // nobody has asked for it: it is that of flows a former process has left
 }
 
 // wanted is the limit that rules should have.

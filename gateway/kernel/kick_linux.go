@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -41,6 +40,14 @@ func (k *Kernel) punish(ctx context.Context) {
 	k.mu.Lock()
 	flows := k.kills
 	k.kills = nil
+	k.mu.Unlock()
+	if len(flows) > 0 {
+		flows = k.held(ctx, flows)
+	}
+	if len(flows) == 0 {
+		return
+	}
+	k.mu.Lock()
 	var calls, entries []conntrack.Flow
 	for _, f := range flows {
 		if f.life.phase == calling {
@@ -51,13 +58,6 @@ func (k *Kernel) punish(ctx context.Context) {
 	}
 	mark := k.cfg.Rules.Condemned
 	k.mu.Unlock()
-	if len(flows) == 0 {
-		return
-	}
-	if !k.holds() {
-		k.lose(ctx, flows)
-		return
-	}
 	k.kicks.begin(ctx, func(ctx context.Context) {
 		err := k.kick(ctx, mark, calls, entries)
 		if ctx.Err() != nil {
@@ -70,21 +70,30 @@ func (k *Kernel) punish(ctx context.Context) {
 	})
 }
 
-// holds tells whether a virtual address is on this host. A process that stood still, and
-// does not know yet that another node has taken it, must not reset what lives there.
-func (k *Kernel) holds() bool {
-	k.mu.Lock()
-	resident, virtual := k.cfg.Resident, k.cfg.Rules.Virtual
-	k.mu.Unlock()
-	if resident {
-		return true
-	}
+// held are the flows whose virtual address is on this host. A process that stood still,
+// and does not know yet that another node has taken it, must not reset what lives there.
+func (k *Kernel) held(ctx context.Context, flows []*Flow) (here []*Flow) {
 	var local []net.Addr
 	err := k.deps.Within(func() (err error) { local, err = net.InterfaceAddrs(); return err })
-	return err == nil && slices.ContainsFunc(local, func(a net.Addr) bool {
-		p, err := netip.ParsePrefix(a.String())
-		return err == nil && slices.Contains(virtual, p.Addr())
-	})
+	if err != nil {
+		return flows
+	}
+	at := map[netip.Addr]bool{}
+	for _, a := range local {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			at[p.Addr()] = true
+		}
+	}
+	var away []*Flow
+	for _, f := range flows {
+		if at[f.entry.Virtual().Addr()] {
+			here = append(here, f)
+		} else {
+			away = append(away, f)
+		}
+	}
+	k.lose(ctx, away)
+	return here
 }
 
 // lose takes flows for what they are without the address: another node's.

@@ -63,7 +63,7 @@ type Config struct {
 	// Former: a former process may have left a table. Without Enabled it is looked for only
 	// then, since it may be that of another gateway on this host.
 	Former bool
-	Rules    rules.Config
+	Rules  rules.Config
 	// Dial is what a VM has to answer a SYN; 0: what the kernel gives it, two minutes.
 	Dial time.Duration
 	// HalfClose ends a flow of which one side has finished and that carried nothing for so

@@ -275,8 +275,6 @@ func TestFollowed(t *testing.T) {
 		f.inject(one, Advertisement{Version: 3, VRID: 7, Priority: 255, Interval: 100 * time.Millisecond, Addrs: one.cfg.advertised()})
 		f.watch(300 * time.Millisecond)
 		want("another one than before, and back", first, "10.0.0.9", "10.0.0.2")
-		f.inject(one, Advertisement{Version: 3, VRID: 7, Interval: 100 * time.Millisecond, Addrs: one.cfg.advertised()})
-		want("one that resigns", first)
 		one.unready.Store(true)
 		one.v.SetReady(false, "the tunnel is blocked")
 		two.crash()
@@ -287,6 +285,11 @@ func TestFollowed(t *testing.T) {
 		want("the same again", first)
 		f.inject(one, Advertisement{Version: 3, VRID: 7, Priority: 255, Interval: 100 * time.Millisecond, Addrs: one.cfg.advertised()})
 		want("in fault", first, "10.0.0.9")
+		f.watch(time.Second)
+		want("in fault, and the former one again", first, "10.0.0.2")
+		f.inject(one, Advertisement{Version: 3, VRID: 7, Interval: 100 * time.Millisecond, Addrs: one.cfg.advertised()})
+		f.watch(time.Second)
+		want("one that resigns", first)
 	})
 }
 

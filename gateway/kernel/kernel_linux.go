@@ -46,6 +46,7 @@ type Kernel struct {
 	retired bool    // the table was taken away
 	refusal refusal // of rules, when they had to hear something last
 	kicks   kicks
+	closing sync.WaitGroup // of sockets
 }
 
 // New makes the data path and starts nothing.

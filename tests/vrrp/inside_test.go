@@ -212,3 +212,31 @@ func TestPreparedBeforeTheAddresses(t *testing.T) {
 		}
 	})
 }
+
+// An address inside that a crash has left goes when the node starts, or when it is
+// released.
+func TestLeftoverInsideIsRemoved(t *testing.T) {
+	t.Parallel()
+	steady(t, func(t testing.TB) {
+		p := newPair(t, four, insideFour, "", 0)
+		backup := p.routers[1]
+		p.out.try(backup.process.Stop())
+		p.in.try(backup.in.Take(p.in.virtual))
+		eventually(t, "it is there twice", func() bool { return len(p.in.owners.Now()) == 2 })
+		backup.launch()
+		backup.competes()
+		p.in.only(p.routers[0].in, time.Now(), patience)
+		p.out.try(backup.process.Stop())
+		p.in.try(backup.in.Take(p.in.virtual))
+		var found []netip.Addr
+		p.in.try(backup.in.Do(func() (err error) {
+			c := backup.plan.Config
+			found, err = product.Release([]netip.Prefix{c.Addrs[0], c.Inside[0].Prefix})
+			return err
+		}))
+		if len(found) != 1 || found[0] != p.in.virtual {
+			t.Errorf("got %v released, want %s", found, p.in.virtual)
+		}
+		p.in.only(p.routers[0].in, time.Now(), patience)
+	})
+}

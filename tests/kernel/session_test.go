@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"syscall"
 	"time"
@@ -85,7 +86,17 @@ func (s *session) finish() error {
 	return nil
 }
 
-// wantReset waits until both ends were told that the session has ended.
+// wantEnd waits until both ends were told that the session has ended: by a reset, or, if it
+// was relayed, by the end of the stream.
+func (s *session) wantEnd(forwarding string, within time.Duration) error {
+	err := s.wantReset(within)
+	if forwarding == "proxy" && errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// wantReset waits until both ends were reset.
 func (s *session) wantReset(within time.Duration) error {
 	s.doomed = true
 	until := time.Now().Add(within)

@@ -50,6 +50,9 @@ func TestSessionsSurviveTheirNode(t *testing.T) {
 			r := newRig(t, s)
 			a, b := r.nodes[0], r.nodes[1]
 			c := r.crowd(many)
+			if forwarding() == "kernel" {
+				c.inKernel(r.within)
+			}
 			c.goOn("begun")
 			for _, tr := range troubles() {
 				if !full && !tr.quick {

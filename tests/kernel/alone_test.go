@@ -54,6 +54,7 @@ func (c *crowd) die(binary string) {
 // A node alone keeps its table: sessions do not notice that the daemon is killed, and the
 // next one adopts them.
 func TestDaemonOfANodeAloneIsKilled(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{flat: true, alone: true})
 	c := r.crowd(many)
 	c.goOn("begun")
@@ -78,6 +79,7 @@ func TestDaemonOfANodeAloneIsKilled(t *testing.T) {
 
 // An upgrade is another binary on the same database.
 func TestUpgradeOfANodeAlone(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{flat: true, alone: true})
 	c := r.crowd(many)
 	c.goOn("begun")
@@ -108,6 +110,7 @@ func clone(from, to string) error {
 // The original ends its sessions when it is restarted, and so does a node alone that is
 // stopped on purpose.
 func TestStopOfANodeAloneEndsSessions(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{flat: true, alone: true})
 	c := r.crowd(2 * int(manners))
 	c.goOn("begun")

@@ -148,7 +148,7 @@ func (c *crowd) shown(m *machine) {
 	var missing []string
 	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		missing = nil
-		all := connections(c.r.t, m.dispatcher())
+		all := connections(c.r.t, m.api)
 		for _, s := range c.living() {
 			l := all[s.tunnel.ID]
 			if l.State != "active" || l.Channels != 1 || l.Client != s.from.String() || l.Port != s.tunnel.Port || l.Node != m.host.Addr().String() {
@@ -177,7 +177,7 @@ func (m *machine) disconnect(sessions ...*session) int {
 		ids = append(ids, s.tunnel.ID)
 	}
 	var answer struct{ Count int }
-	err := m.dispatcher().Call(soon(m.r.t), "POST", "/v3/disconnect/", map[string]any{"connection_ids": ids}, &answer)
+	err := m.api.Call(soon(m.r.t), "POST", "/v3/disconnect/", map[string]any{"connection_ids": ids}, &answer)
 	if err != nil {
 		m.r.t.Errorf("disconnect: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 )
 
 func TestFiveFailoversInARow(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{nodes: 2})
 	c := r.crowd(many)
 	for i := range 5 {
@@ -22,6 +23,7 @@ func TestFiveFailoversInARow(t *testing.T) {
 // Two of three nodes die, one after the other; the last one has all sessions, also those
 // that began after the first one's death.
 func TestTwoOfThreeNodesDie(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{nodes: 3})
 	c := r.crowd(many / 2)
 	r.nodes[0].perish()
@@ -42,8 +44,10 @@ func (m *machine) perish() { powerOff(m) }
 
 // A node that comes back with all it knew does not bring back what has ended meanwhile.
 func TestNothingIsResurrected(t *testing.T) {
+	parallel(t)
 	for name, tr := range map[string]trouble{"as it was": {does: cutOff}, "after a boot": {does: powerOff}} {
 		t.Run(name, func(t *testing.T) {
+			parallel(t)
 			r := newRig(t, shape{nodes: 2})
 			a, b := r.nodes[0], r.nodes[1]
 			c := r.crowd(10 * int(manners))
@@ -87,7 +91,7 @@ func TestNothingIsResurrected(t *testing.T) {
 // stayEnded wants a node to carry nothing of sessions, and none of them to be active.
 func (c *crowd) stayEnded(m *machine, sessions []*session) {
 	c.r.t.Helper()
-	all := connections(c.r.t, m.dispatcher())
+	all := connections(c.r.t, m.api)
 	entries := m.tracked()
 	for _, s := range sessions {
 		if l := all[s.tunnel.ID]; l.State == "active" {

@@ -86,7 +86,7 @@ func (r *rig) request(v *vmHost) node.OpenRequest {
 // enter connects by the tunnel that the session has.
 func (r *rig) enter(s *session) error {
 	came := s.host.expect(s.number)
-	conn, err := r.clients.Dial(s.from, s.tunnel.Addr(), patience)
+	conn, err := r.connect(s)
 	if err != nil {
 		return err
 	}

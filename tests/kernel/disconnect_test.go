@@ -7,8 +7,10 @@ import (
 
 // What the dispatcher ends while nobody has the address is ended; the rest goes on.
 func TestDisconnectDuringFailover(t *testing.T) {
+	parallel(t)
 	for name, wait := range map[string]time.Duration{"at once": 0, "while it is noticed": 150 * time.Millisecond, "at the take-over": 280 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
+			parallel(t)
 			r := newRig(t, shape{nodes: 2})
 			a, b := r.nodes[0], r.nodes[1]
 			c := r.crowd(10 * int(manners))
@@ -38,6 +40,7 @@ func TestDisconnectDuringFailover(t *testing.T) {
 
 // While all is well both ends know at once, also when they say nothing.
 func TestDisconnectEndsBothSides(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{nodes: 2})
 	c := r.crowd(many)
 	c.goOn("begun")

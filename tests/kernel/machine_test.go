@@ -22,6 +22,7 @@ type machine struct {
 	config    node.Config
 	node      *node.Node
 	former    []*node.Node
+	api       *node.Client // its own, as the dispatcher
 }
 
 // launch starts the node and does not wait.
@@ -33,6 +34,10 @@ func (m *machine) launch() {
 	var err error
 	m.node, err = node.Launch(m.host, m.config)
 	m.r.try(err)
+	if m.api == nil {
+		m.api = m.node.Dispatcher()
+		m.r.t.Cleanup(m.api.Close)
+	}
 }
 
 // ready waits until the node serves, and takes part in the election if there is one.
@@ -66,8 +71,7 @@ type health struct {
 }
 
 func (m *machine) health() (h health) {
-	d := m.dispatcher()
-	if err := d.Call(soon(m.r.t), "GET", "/v3/health/", nil, &h); err != nil {
+	if err := m.api.Call(soon(m.r.t), "GET", "/v3/health/", nil, &h); err != nil {
 		return health{}
 	}
 	return h
@@ -81,13 +85,6 @@ func (m *machine) alive() (n int) {
 		}
 	}
 	return n
-}
-
-// dispatcher calls this node's own API.
-func (m *machine) dispatcher() *node.Client {
-	d := m.node.Dispatcher()
-	m.r.t.Cleanup(d.Close)
-	return d
 }
 
 // serves waits until a node has the address alone, and all nodes that run know each other.
@@ -176,7 +173,7 @@ func (m *machine) signal(s syscall.Signal, pids ...int) {
 func (m *machine) failover() {
 	m.r.t.Helper()
 	began := time.Now()
-	m.r.try(m.dispatcher().Call(soon(m.r.t), "POST", "/v3/failover/", struct{}{}, nil))
+	m.r.try(m.api.Call(soon(m.r.t), "POST", "/v3/failover/", struct{}{}, nil))
 	m.r.t.Logf("handed over by %s in %s", m.host.Name(), time.Since(began).Round(time.Millisecond))
 }
 

@@ -37,6 +37,7 @@ func (r *rig) between(vrrp bool) (matches []string) {
 // The nodes' directory is parted while the one with the address goes on: what begins
 // meanwhile is known to the other one after it has healed.
 func TestDirectoryIsParted(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{nodes: 2})
 	a, b := r.nodes[0], r.nodes[1]
 	c := r.crowd(10 * int(manners))
@@ -68,6 +69,7 @@ func TestDirectoryIsParted(t *testing.T) {
 // Nodes that hear nothing of each other are both active; sessions go on with whom their
 // packets come to, and with one node when that is over.
 func TestNodesAreParted(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{nodes: 2})
 	a, b := r.nodes[0], r.nodes[1]
 	c := r.crowd(10 * int(manners))

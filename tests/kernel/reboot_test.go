@@ -22,6 +22,7 @@ func (v *vmHost) reboot(sessions []*session) error {
 // Sessions of a VM that boots end, with a reason that says so, as soon as their client says
 // something; others do not notice.
 func TestVMReboots(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{nodes: 2})
 	c := r.crowd(2 * int(manners) * people) // some on each VM
 	c.goOn("begun")
@@ -44,7 +45,7 @@ func TestVMReboots(t *testing.T) {
 		r.closed(s, "vm_closed", "client_closed")
 	}
 	c.goOn("the sessions of the other VM")
-	all := connections(t, r.nodes[0].dispatcher())
+	all := connections(t, r.nodes[0].api)
 	for _, s := range ended {
 		if l := all[s.tunnel.ID]; l.State == "active" {
 			t.Errorf("%s: got %+v, want it to be over", s, l)
@@ -62,6 +63,7 @@ func TestVMReboots(t *testing.T) {
 
 // A VM that shuts down says goodbye.
 func TestVMShutsDown(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{nodes: 2})
 	c := r.crowd(int(manners))
 	for _, s := range c.all {

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -11,8 +12,11 @@ import (
 // same.
 func forwardings(t *testing.T, run func(t *testing.T, forwarding string)) {
 	t.Helper()
-	for _, f := range []string{"proxy", forwarding()} {
-		t.Run(f, func(t *testing.T) { run(t, f) })
+	for _, f := range slices.Compact([]string{"proxy", forwarding()}) {
+		t.Run(f, func(t *testing.T) {
+			parallel(t)
+			run(t, f)
+		})
 	}
 }
 
@@ -25,6 +29,7 @@ func spare(forwarding string, bytes int64) int64 {
 }
 
 func TestSessionsAreListedAndAudited(t *testing.T) {
+	parallel(t)
 	forwardings(t, func(t *testing.T, forwarding string) {
 		r := newRig(t, shape{nodes: 2, forwarding: forwarding})
 		unused := r.plan()
@@ -33,7 +38,7 @@ func TestSessionsAreListedAndAudited(t *testing.T) {
 		r.try(err)
 		c := r.crowd(3 * int(manners))
 		c.goOn("begun")
-		d := r.nodes[1].dispatcher()
+		d := r.nodes[1].api
 		if l := connections(t, d)[unused.tunnel.ID]; l.State != "granted" || l.Channels != 0 || l.Connected != nil || l.Client != unused.from.String() {
 			t.Errorf("a tunnel that nobody uses: got %+v", l)
 		}
@@ -58,7 +63,7 @@ func TestSessionsAreListedAndAudited(t *testing.T) {
 // listedWell wants get_connections to say what is true of a session that goes on.
 func (r *rig) listedWell(s *session, forwarding string) {
 	r.t.Helper()
-	d := r.nodes[1].dispatcher()
+	d := r.nodes[1].api
 	greeting := int64(len(hello(s.number)))
 	up, _ := s.client.count()
 	down, _ := s.vm.count()
@@ -109,6 +114,7 @@ func (r *rig) auditedWell(s *session, forwarding string) {
 
 // Timers end sessions of either way of forwarding, and only those whose time is up.
 func TestTimersEndSessions(t *testing.T) {
+	parallel(t)
 	forwardings(t, func(t *testing.T, forwarding string) {
 		r := newRig(t, shape{nodes: 2, forwarding: forwarding, over: node.Settings{"timeouts": map[string]any{"idle_s": 3}}})
 		short := r.plan()
@@ -145,6 +151,7 @@ func TestTimersEndSessions(t *testing.T) {
 
 // A changed access list holds for new connections at once; what runs goes on.
 func TestAccessListChanges(t *testing.T) {
+	parallel(t)
 	forwardings(t, func(t *testing.T, forwarding string) {
 		r := newRig(t, shape{nodes: 2, forwarding: forwarding})
 		c := r.crowd(int(manners) * people)
@@ -152,7 +159,7 @@ func TestAccessListChanges(t *testing.T) {
 		denied := c.all[0].from
 		change := func(list map[string]any) {
 			t.Helper()
-			if _, err := r.nodes[1].dispatcher().Change(soon(t), node.Settings{"access": list}); err != nil {
+			if _, err := r.nodes[1].api.Change(soon(t), node.Settings{"access": list}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -73,6 +73,7 @@ func talk(c net.Conn) (seen netip.Addr, err error) {
 
 // What the kernel cannot carry is relayed by the daemon, before and after a failover.
 func TestWhatTheKernelCannotCarryIsRelayed(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{nodes: 2})
 	four := r.echoes(r.vms[0], r.vms[0].addr.Addr())
 	six := r.echoes(r.vms[0], r.vms[0].Addr6())

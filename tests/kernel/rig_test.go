@@ -18,7 +18,7 @@ import (
 
 const (
 	patience  = 30 * time.Second // for what takes milliseconds
-	pollEvery = 5 * time.Millisecond
+	pollEvery = 10 * time.Millisecond
 	frontAPI  = 8002
 	people    = 25 // addresses of clients
 )
@@ -195,6 +195,15 @@ func (r *rig) try(err error) {
 	r.t.Helper()
 	if err != nil {
 		r.t.Fatal(err)
+	}
+}
+
+// parallel lets quick tests wait beside others; crowds of a thousand need the machine for
+// themselves.
+func parallel(t *testing.T) {
+	t.Helper()
+	if !full {
+		t.Parallel()
 	}
 }
 

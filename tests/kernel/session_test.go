@@ -32,6 +32,7 @@ type session struct {
 	manner     manner
 	tunnel     node.Tunnel
 	from       netip.Addr // the client
+	port       uint16     // that it connects from; 0: any
 	host       *vmHost
 	client, vm *end
 	doomed     bool // it is to end

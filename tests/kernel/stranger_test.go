@@ -13,8 +13,10 @@ import (
 // Strangers on both networks send whatever TCP knows to every port, before, while and after
 // another node takes over: nothing of it comes to a VM, and nobody notices.
 func TestStrangersReachNothing(t *testing.T) {
+	parallel(t)
 	for name, s := range shapes() {
 		t.Run(name, func(t *testing.T) {
+			parallel(t)
 			if !full && name != "two networks" {
 				t.Skip("in the full matrix")
 			}

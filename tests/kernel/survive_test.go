@@ -42,8 +42,10 @@ func (c *crowd) survives(tr trouble, from, to *machine) {
 // Whatever happens to the active node: no session is lost, at the next node nor when the
 // sessions come back to the first one.
 func TestSessionsSurviveTheirNode(t *testing.T) {
+	parallel(t)
 	for name, s := range shapes() {
 		t.Run(name, func(t *testing.T) {
+			parallel(t)
 			if !full && name != "two networks" && name != "one network" {
 				t.Skip("in the full matrix")
 			}

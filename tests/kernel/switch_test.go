@@ -9,11 +9,13 @@ import (
 
 // Sessions keep the way of forwarding under which they began, however often it changes.
 func TestForwardingChangesUnderLoad(t *testing.T) {
+	parallel(t)
 	if forwarding() != "kernel" {
 		t.Skip("there is nothing to change")
 	}
 	for name, s := range map[string]shape{"two networks": {nodes: 2, forwarding: "proxy"}, "one network": {nodes: 2, flat: true, forwarding: "proxy"}} {
 		t.Run(name, func(t *testing.T) {
+			parallel(t)
 			if !full && s.flat {
 				t.Skip("in the full matrix")
 			}
@@ -31,7 +33,7 @@ func switched(r *rig) {
 		if r.shape.flat {
 			inside = ""
 		}
-		_, err := r.nodes[0].dispatcher().Change(soon(r.t), node.Settings{"forwarding": forwarding, "inside_addr": inside})
+		_, err := r.nodes[0].api.Change(soon(r.t), node.Settings{"forwarding": forwarding, "inside_addr": inside})
 		r.try(err)
 		c.goOn("changed to " + forwarding)
 	}

@@ -11,6 +11,7 @@ import (
 // A real viewer of a real desktop among the sessions of a node that loses power: its window
 // goes on.
 func TestAViewersWindowGoesOn(t *testing.T) {
+	parallel(t)
 	r := newRig(t, shape{nodes: 2})
 	a, b := r.nodes[0], r.nodes[1]
 	vm := r.vms[0]

@@ -65,10 +65,8 @@ func TestDaemonOfANodeAloneIsKilled(t *testing.T) {
 	if n := m.disconnect(doomed...); n != len(doomed) {
 		t.Errorf("got %d disconnected, want %d", n, len(doomed))
 	}
+	r.wantReset(doomed, ending)
 	for _, s := range doomed {
-		if err := s.wantReset(ending); err != nil {
-			t.Error(err)
-		}
 		r.closed(s, "admin")
 	}
 	c.goOn("some are disconnected")
@@ -115,10 +113,8 @@ func TestStopOfANodeAloneEndsSessions(t *testing.T) {
 	c := r.crowd(2 * int(manners))
 	c.goOn("begun")
 	r.try(r.nodes[0].node.Stop())
+	r.wantReset(c.all, ending)
 	for _, s := range c.all {
-		if err := s.wantReset(ending); err != nil {
-			t.Error(err)
-		}
 		r.closed(s, "shutdown")
 	}
 }

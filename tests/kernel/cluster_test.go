@@ -64,11 +64,7 @@ func TestNothingIsResurrected(t *testing.T) {
 			if n := b.disconnect(revoked...); n != len(revoked) {
 				t.Errorf("got %d disconnected, want %d", n, len(revoked))
 			}
-			for _, s := range revoked {
-				if err := s.wantReset(ending); err != nil {
-					t.Error(err)
-				}
-			}
+			r.wantReset(revoked, ending)
 			undo()
 			r.serves(b)
 			c.goOn("the first node is back")

@@ -22,11 +22,7 @@ func TestDisconnectDuringFailover(t *testing.T) {
 				t.Errorf("got %d disconnected, want %d", n, len(doomed))
 			}
 			r.takes(b)
-			for _, s := range doomed {
-				if err := s.wantReset(patience); err != nil {
-					t.Error(err)
-				}
-			}
+			r.wantReset(doomed, patience)
 			c.goOn("at the second node")
 			undo()
 			r.serves(b)
@@ -47,11 +43,7 @@ func TestDisconnectEndsBothSides(t *testing.T) {
 	half := c.all[:many/2]
 	at := time.Now()
 	r.nodes[1].disconnect(half...) // any node speaks for all
-	for _, s := range half {
-		if err := s.wantReset(ending); err != nil {
-			t.Error(err)
-		}
-	}
+	r.wantReset(half, ending)
 	t.Logf("%d sessions were ended at both sides in %s", len(half), time.Since(at))
 	for _, s := range half {
 		r.closed(s, "admin")

@@ -150,7 +150,7 @@ func (r *rig) settings() node.Settings {
 	s := node.Settings{
 		"internal_addrs": addrs, "balancer_api_port": frontAPI, "forwarding": r.shape.forwarding,
 		"targets": map[string]any{
-			"allow": []map[string]any{{"cidr": "10.98.0.0/23"}, {"cidr": "fd98::/16"}, {"cidr": "fd99::/16"}},
+			"allow": []map[string]any{{"cidr": "10.98.0.0/24"}, {"cidr": "10.99.0.0/24"}, {"cidr": "fd98::/16"}, {"cidr": "fd99::/16"}},
 			"ports": []string{"1-65535"}, "require_ticket": false,
 		},
 	}

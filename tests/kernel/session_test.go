@@ -113,6 +113,24 @@ func (s *session) wantReset(within time.Duration) error {
 	return nil
 }
 
+// wantReset waits until both ends of all were reset.
+func (r *rig) wantReset(sessions []*session, within time.Duration) {
+	r.t.Helper()
+	until := time.Now().Add(within)
+	var list []error
+	for _, s := range sessions {
+		if err := s.wantReset(time.Until(until)); err != nil {
+			list = append(list, err)
+		}
+	}
+	if len(list) > 0 {
+		r.t.Errorf("%d of %d sessions that were to end were not reset at both ends, such as:", len(list), len(sessions))
+	}
+	for _, err := range some(list) {
+		r.t.Error(err)
+	}
+}
+
 func (s *session) close() {
 	s.client.close()
 	s.vm.close()

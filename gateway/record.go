@@ -38,6 +38,7 @@ type sharedGrant struct {
 	Protocol Protocol         `json:"protocol"`
 	TTL      time.Duration    `json:"ttl"`
 	Limit    int              `json:"limit"`
+	Steered  bool             `json:"steered,omitempty"`
 	Timeouts Timeouts         `json:"timeouts"`
 	OpenedAt time.Time        `json:"opened_at"`
 	Desktop  Desktop          `json:"desktop,omitzero"` // nodes seal what they tell each other
@@ -55,14 +56,14 @@ func (gr *grant) record(now time.Time) Record {
 		Version: recordVersion, Owner: gr.node, Client: gr.client, Port: gr.port, Mode: gr.mode,
 		Token: gr.token[:], Attached: gr.attached, Host: gr.target.host, VMPort: gr.target.port,
 		VMAddrs: gr.target.addrs[:min(len(gr.target.addrs), recordAddrs)], User: gr.user, Verified: gr.verified,
-		VMID: gr.vmID, Protocol: gr.protocol, TTL: gr.ttl, Limit: gr.limit, Timeouts: gr.timeouts, OpenedAt: gr.openedAt,
+		VMID: gr.vmID, Protocol: gr.protocol, TTL: gr.ttl, Limit: gr.limit, Steered: gr.steered, Timeouts: gr.timeouts, OpenedAt: gr.openedAt,
 		Desktop: gr.desktop, Password: gr.passcode.password, Spent: gr.passcode.spent, Bound: gr.bound,
 		Busy: len(gr.channels) > 0, Resumes: gr.resumeHashes(), Until: gr.until,
 	})
 	if err != nil {
 		panic(err) // there is nothing in it that has no form in JSON
 	}
-	r := Record{ID: gr.id, Value: value}
+	r := Record{ID: gr.id, Value: value, Lasting: gr.steered}
 	if expires := gr.expiry(now); !expires.IsZero() {
 		r.Expires = expires.Add(recordMargin)
 	}
@@ -85,7 +86,7 @@ func (r Record) grant() (*grant, error) {
 	gr := &grant{
 		id: r.ID, client: s.Client, target: target{host: s.Host, port: s.VMPort, addrs: s.VMAddrs}, user: s.User,
 		verified: s.Verified, vmID: s.VMID, protocol: s.Protocol, mode: s.Mode, node: s.Owner, openedAt: s.OpenedAt,
-		timeouts: s.Timeouts, port: s.Port, attached: s.Attached, ttl: s.TTL, limit: s.Limit, expires: r.Expires,
+		timeouts: s.Timeouts, port: s.Port, attached: s.Attached, ttl: s.TTL, limit: s.Limit, steered: s.Steered, expires: r.Expires,
 		value: r.Value, desktop: s.Desktop, passcode: passcode{password: s.Password, spent: s.Spent}, bound: s.Bound,
 		busy: s.Busy, until: s.Until,
 	}

@@ -38,6 +38,7 @@ func TestRecordsTellAll(t *testing.T) {
 			if rapid.Bool().Draw(t, "websocket") {
 				g.mode, g.port = ModeWebSocket, 0
 			}
+			g.steered = rapid.Bool().Draw(t, "steered")
 			g.bound, g.passcode.spent = rapid.Bool().Draw(t, "bound"), rapid.Bool().Draw(t, "spent")
 			g.passcode.password = Secret(text.Draw(t, "passcode"))
 			g.desktop = Desktop{
@@ -66,7 +67,7 @@ func TestRecordsTellAll(t *testing.T) {
 		got.expires, got.value = g.expires, nil
 		same := cmp.Options{
 			cmp.AllowUnexported(grant{}, target{}, reopenKey{}, passcode{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
-			cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+			cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b way) bool { return a == b }),
 		}
 		if diff := cmp.Diff(g, got, same); diff != "" {
 			t.Errorf("(-told +understood):\n%s", diff)

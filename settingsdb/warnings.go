@@ -29,6 +29,9 @@ func Warnings(s Settings) []string {
 	if s.Timeouts.GrantS == 0 {
 		warnings = append(warnings, "timeouts.grant_s is 0: a grant that is never used keeps its port for ever")
 	}
+	if s.InsideAddr != "" && s.Forwarding != "kernel" {
+		warnings = append(warnings, `inside_addr is set and forwarding is not "kernel": VMs see the nodes' own addresses`)
+	}
 	if s.TLS.ACME != nil && !s.SSL {
 		warnings = append(warnings, "tls.acme is set and ssl is false: no certificate is asked for")
 	}

@@ -2,7 +2,6 @@ package vrrp
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,7 +67,12 @@ func (w *simWire) receive() (Packet, error) {
 	}
 }
 
-func (w *simWire) announce([]netip.Prefix) error { return nil }
+func (w *simWire) announce(list []place) error {
+	w.node.mu.Lock()
+	defer w.node.mu.Unlock()
+	w.node.announced = list
+	return nil
+}
 
 func (w *simWire) close() { w.closed.Do(func() { close(w.done) }) }
 
@@ -84,6 +88,8 @@ type simGuard struct {
 	orphans bool // its process was killed
 	answer  deadline
 	began   time.Time // when it was started
+	newest  uint64    // the newest term it was told of
+	decided time.Time // when
 }
 
 func (n *simNode) newGuard() keeper {
@@ -129,6 +135,9 @@ func (g *simGuard) order(o order) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	o.At = simUptime()
+	if o.Term != g.newest {
+		g.newest, g.decided = o.Term, time.Now()
+	}
 	switch {
 	case g.dead || g.orphans:
 	case g.stopped:
@@ -158,6 +167,9 @@ func (g *simGuard) say(r report) {
 
 func (g *simGuard) do(d deed) {
 	n := g.node
+	if d == put {
+		g.checkPrepared()
+	}
 	n.mu.Lock()
 	switch {
 	case n.powerOff:

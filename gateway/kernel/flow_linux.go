@@ -44,6 +44,13 @@ func (f *Flow) Port() uint16 { return f.entry.Virtual().Port() }
 // VM is where it leads.
 func (f *Flow) VM() netip.AddrPort { return f.entry.VM() }
 
+// Since is when it began, wherever that was.
+func (f *Flow) Since() time.Time {
+	f.kernel.mu.Lock()
+	defer f.kernel.mu.Unlock()
+	return f.life.born
+}
+
 // Kill ends the flow at both ends at once, with a reset. The first reason stands. It does
 // not wait.
 func (f *Flow) Kill(why relay.Reason) {
@@ -59,10 +66,7 @@ func (f *Flow) doom(why relay.Reason) {
 	}
 	f.life.doomed = why
 	f.kernel.kills = append(f.kernel.kills, f)
-	select {
-	case f.kernel.wake <- struct{}{}:
-	default:
-	}
+	f.kernel.nudge()
 }
 
 // Stats are those of the last look at the counters (Config.Poll). RTT is not known.

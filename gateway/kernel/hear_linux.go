@@ -29,7 +29,7 @@ func (k *Kernel) hear(ctx context.Context, e conntrack.Event) error {
 		f = nil
 	}
 	if f == nil {
-		if e.Kind != conntrack.Destroy && e.Flow.State != conntrack.TimeWait && e.Flow.State != conntrack.Close {
+		if e.Kind != conntrack.Destroy && !closed(e.Flow) {
 			k.begin(ctx, e.Flow, false, now)
 		}
 		return nil
@@ -83,7 +83,7 @@ func (k *Kernel) saw(ctx context.Context, f *Flow, e conntrack.Flow, now time.Ti
 		f.count(e, now)
 		k.mu.Unlock()
 		k.happened(ctx, f, conntrack.Event{Kind: conntrack.Update, Flow: e}, now)
-	case e.State != conntrack.TimeWait && e.State != conntrack.Close:
+	case !closed(e):
 		k.begin(ctx, e, true, now)
 	}
 }
@@ -96,6 +96,10 @@ func (k *Kernel) begin(ctx context.Context, e conntrack.Flow, adopted bool, now 
 		f.life.born = e.Start
 	}
 	k.mu.Lock()
+	if !k.active && !k.cfg.Resident { // another node's, perhaps
+		k.mu.Unlock()
+		return
+	}
 	_, condemned := k.ours(e)
 	if condemned && e.State == conntrack.SynSent { // its client is told when it asks again
 		k.mu.Unlock()
@@ -125,7 +129,7 @@ func (k *Kernel) admit(f *Flow) bool {
 		return false
 	}
 	if f.Adopted {
-		k.dirty[key] = struct{}{}
+		k.changed(key)
 	} else {
 		f.class = g.class
 		victim, ok := g.admit()
@@ -194,6 +198,6 @@ func (k *Kernel) leave(f *Flow) {
 	}
 	g.flows = slices.DeleteFunc(g.flows, func(other *Flow) bool { return other == f })
 	if k.grants[g.key()] == g && g.Limit > 0 && g.wanted() != g.class {
-		k.dirty[g.key()] = struct{}{}
+		k.changed(g.key())
 	}
 }

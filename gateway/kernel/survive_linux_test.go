@@ -4,9 +4,13 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"vdi-gateway/gateway/kernel"
+	"vdi-gateway/tests/lab"
 )
 
 const crowd = 200
@@ -84,12 +88,109 @@ func TestRevokedFlowStaysEnded(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.b)
 	w.session()
-	if err := w.b.Forbid("admin", w.grant); err != nil {
+	w.b.Forbid("admin", w.grant)
+	records := w.b.shared.all()
+	failed, err := w.b.Inject(t.Context(), append(records, kernel.Record{ID: "none"}))
+	if err != nil || len(failed) != 2 {
+		t.Fatalf("got %v and %v, want one flow without a grant, and one that is none", failed, err)
+	}
+	for i, granted := range []bool{false, true} {
+		var n *kernel.NotInjected
+		if !errors.As(failed[i], &n) || n.ID != []string{records[0].ID, "none"}[i] {
+			t.Errorf("got %v, want it to tell the record", failed[i])
+		}
+		if errors.Is(failed[i], kernel.ErrNotGranted) == granted {
+			t.Errorf("got %v, want it to lack a grant: %t", failed[i], !granted)
+		}
+	}
+	w.cfg.Enabled = false
+	if err := w.b.Apply(w.cfg); err != nil {
 		t.Fatal(err)
 	}
-	failed, err := w.b.Inject(t.Context(), w.b.shared.all())
-	if err != nil || len(failed) != 1 {
-		t.Errorf("got %v and %v, want one flow without a grant", failed, err)
+	if failed, err := w.b.Inject(t.Context(), records); err == nil || len(failed) > 0 {
+		t.Errorf("disabled: got %v and %v, want one error for all", failed, err)
+	}
+}
+
+// What lives at a node is not injected there once more, whether it was heard of or not.
+func TestInjectLeavesAloneWhatLives(t *testing.T) {
+	w := newWorld(t)
+	w.a.owner.busy.Lock() // the loop stands still at the first flow
+	const n = 8
+	var records []kernel.Record
+	for range n {
+		c, v := w.connect()
+		client, inside := c.LocalAddr().(*net.TCPAddr).AddrPort(), v.RemoteAddr().(*net.TCPAddr).AddrPort()
+		records = append(records, kernel.RecordOf(client, netip.AddrPortFrom(virtual, 5901), inside, w.grant.VM))
+	}
+	for range 2 { // when the second call is answered, what follows of the first is done
+		time.AfterFunc(100*time.Millisecond, w.a.owner.busy.Unlock)
+		failed, err := w.a.Inject(t.Context(), records)
+		if err != nil || len(failed) > 0 {
+			t.Errorf("got %v and %v, want no failure", failed, err)
+		}
+		w.a.owner.busy.Lock()
+	}
+	w.a.owner.busy.Unlock()
+	for range n {
+		heard(t, w.a.owner.joined, "each flow")
+	}
+	if opened, ended := len(w.a.owner.opened), len(w.a.owner.ended); opened != n || ended != 0 {
+		t.Errorf("got %d flows opened and %d ended, want %d and 0", opened, ended, n)
+	}
+}
+
+// A node that another one has taken over from sends nothing to anybody, whatever it was
+// at and is asked to.
+func TestWithdrawnNodeSendsNothing(t *testing.T) {
+	w := newWorld(t)
+	busy, idle := w.session(), w.session()
+	mute := "table inet mute { chain c { type filter hook input priority 0; tcp flags & syn == syn drop; }; }"
+	var syns []*lab.Counter
+	for _, h := range []*lab.Host{w.client, w.vm} {
+		if _, err := h.Run(t.Context(), exec.Command("nft", mute)); err != nil {
+			t.Fatal(err)
+		}
+		c, err := h.Count("tcp flags & syn == syn")
+		if err != nil {
+			t.Fatal(err)
+		}
+		syns = append(syns, c)
+	}
+	sent := func() (all [2]int) {
+		for i, c := range syns {
+			n, err := c.Packets()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[i] = n
+		}
+		return all
+	}
+	busy.flow.Kill("admin")
+	for end := time.Now().Add(patience); sent()[0] == 0 || sent()[1] == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("got no packet of the kick, want some")
+		}
+	}
+	if err := w.a.Withdraw(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := sent()
+	idle.flow.Kill("admin")
+	w.a.Forbid("admin", w.grant)
+	w.settle(w.a)
+	for range 2 {
+		if got := heard(t, w.a.owner.ended, "flows that moved"); got.Reason != kernel.Moved {
+			t.Errorf("got %s, want moved", got.Reason)
+		}
+	}
+	time.Sleep(500 * time.Millisecond) // a kick would send again within that time
+	if got := sent(); got != before {
+		t.Errorf("got %d SYNs at the client and the VM since, want none beside %d", got, before)
+	}
+	if got := len(w.a.shared.all()); got != 2 {
+		t.Errorf("got %d records, want both for the other node", got)
 	}
 }
 
@@ -104,9 +205,8 @@ func TestTranslatedPortSurvives(t *testing.T) {
 	more := w.grant
 	more.Client = other
 	w.start(w.b)
-	if err := errors.Join(w.a.Allow(more), w.b.Allow(more)); err != nil {
-		t.Fatal(err)
-	}
+	w.allow(w.a, more)
+	w.allow(w.b, more)
 	var all []session
 	for _, from := range []netip.Addr{w.client.Addr(), other} {
 		var c net.Conn

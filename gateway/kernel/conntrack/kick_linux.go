@@ -61,6 +61,9 @@ func (t *Table) Kick(ctx context.Context, mark uint32, flows ...Flow) ([]Failure
 	for i, k := range open {
 		all[i] = k.flow
 	}
+	if err := ctx.Err(); err != nil {
+		return failed, err
+	}
 	unsent := sender.probe(open)
 	open, err = t.awaitResets(ctx, sender, open)
 	if err != nil {

@@ -3,6 +3,8 @@ package kernel
 import (
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -168,18 +170,31 @@ func (c *crowd) shown(m *machine) {
 	}
 }
 
-// disconnect has a node end sessions, and returns how many it says have ended.
-func (m *machine) disconnect(sessions ...*session) int {
+// disconnect has a node end sessions, and wants it to say that all have ended. While a node
+// has just died it may say that it has not been heard; then it is asked again.
+func (m *machine) disconnect(sessions ...*session) {
 	m.r.t.Helper()
-	var ids []string
+	left := map[string]bool{}
 	for _, s := range sessions {
 		s.doomed = true
-		ids = append(ids, s.tunnel.ID)
+		left[s.tunnel.ID] = true
 	}
-	var answer struct{ Count int }
-	err := m.api.Call(soon(m.r.t), "POST", "/v3/disconnect/", map[string]any{"connection_ids": ids}, &answer)
-	if err != nil {
-		m.r.t.Errorf("disconnect: %v", err)
+	for end := time.Now().Add(patience); len(left) > 0; time.Sleep(pollEvery) {
+		var answer struct {
+			Disconnected []string
+			MissingNodes []string `json:"missing_nodes"`
+		}
+		err := m.api.Call(soon(m.r.t), "POST", "/v3/disconnect/", map[string]any{"connection_ids": slices.Collect(maps.Keys(left))}, &answer)
+		for _, id := range answer.Disconnected {
+			delete(left, id)
+		}
+		if len(left) == 0 {
+			return
+		}
+		m.r.t.Logf("disconnect: %d have not ended, nodes %s did not answer: %v", len(left), answer.MissingNodes, err)
+		if err != nil || len(answer.MissingNodes) == 0 || time.Now().After(end) {
+			m.r.t.Errorf("disconnect: got %d of %d that have not ended, and nobody who did not answer", len(left), len(sessions))
+			return
+		}
 	}
-	return answer.Count
 }

@@ -70,7 +70,10 @@ func (r *rig) plan() *session {
 func (r *rig) begin(s *session) (err error) {
 	api := node.ClientAt(r.api(), r.clients, s.from)
 	defer api.Close()
-	if s.tunnel, err = api.Open(soon(r.t), r.request(s.host)); err != nil {
+	for try := 0; try == 0 || try < 3 && isTimeout(err); try++ { // its node may have lost the address
+		s.tunnel, err = api.Open(soon(r.t), r.request(s.host))
+	}
+	if err != nil {
 		return fmt.Errorf("%s: open: %w", s, err)
 	}
 	if err = r.enter(s); err != nil {

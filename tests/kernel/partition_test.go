@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// parted is how long nodes cannot hear each other.
-const parted = 4 * time.Second
+const (
+	// parted is how long nodes cannot hear each other.
+	parted = 4 * time.Second
+	// told is what it may take, after they can, until each knows what the others know.
+	told = 3 * time.Second
+)
 
 // deafen has the switch lose what goes between the first node and all others.
 func (r *rig) deafen(what ...string) (undo func()) {
@@ -55,6 +59,7 @@ func TestDirectoryIsParted(t *testing.T) {
 	c.goOn("parted")
 	heal()
 	r.serves(a)
+	time.Sleep(told) // nobody can be asked whether it has been told of all
 	c.goOn("healed")
 	undo := cutOff(a)
 	r.takes(b)

@@ -78,12 +78,13 @@ func newRig(t testing.TB, s shape) *rig {
 	r.owners, err = r.outside.Owners(r.virtual)
 	r.try(err)
 	t.Cleanup(r.end)
-	for _, m := range r.nodes {
+	for i, m := range r.nodes {
 		r.try(node.Prepare(m.host, m.config))
 		m.launch()
-	}
-	for _, m := range r.nodes {
 		m.ready()
+		if i == 0 && !s.alone { // before there is another one
+			r.takes(m)
+		}
 	}
 	r.serves(r.nodes[0])
 	return r

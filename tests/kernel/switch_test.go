@@ -28,17 +28,18 @@ func switched(r *rig) {
 	r.t.Helper()
 	c := r.crowd(many / 4)
 	c.goOn("proxy")
-	change := func(forwarding, inside string) {
+	change := func(forwarding string) {
 		r.t.Helper()
-		if r.shape.flat {
-			inside = ""
+		over := node.Settings{"forwarding": forwarding}
+		if !r.shape.flat {
+			over["inside_addr"] = r.within.String() // new at first, and the way back leaves it
 		}
-		_, err := r.nodes[0].api.Change(soon(r.t), node.Settings{"forwarding": forwarding, "inside_addr": inside})
+		_, err := r.nodes[0].api.Change(soon(r.t), over)
 		r.try(err)
 		c.goOn("changed to " + forwarding)
 	}
 	for range 2 {
-		change("kernel", r.within.String())
+		change("kernel")
 		carried := len(c.all)
 		c.grow(many / 4)
 		for _, s := range c.all[carried:] {
@@ -47,7 +48,7 @@ func switched(r *rig) {
 			}
 		}
 		c.goOn("kernel")
-		change("proxy", "")
+		change("proxy")
 		relayed := len(c.all)
 		c.grow(many / 4)
 		for _, s := range c.all[relayed:] {

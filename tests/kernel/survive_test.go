@@ -53,7 +53,7 @@ func TestSessionsSurviveTheirNode(t *testing.T) {
 			a, b := r.nodes[0], r.nodes[1]
 			c := r.crowd(many)
 			if forwarding() == "kernel" {
-				c.inKernel(r.within)
+				c.inKernel()
 			}
 			c.goOn("begun")
 			for _, tr := range troubles() {

@@ -128,6 +128,7 @@ func (c *crowd) lost() (list []error) {
 	for _, s := range c.living() {
 		if err := s.lost(); err != nil {
 			list = append(list, err)
+			s.doomed = true
 		}
 	}
 	return list
@@ -141,18 +142,24 @@ func (c *crowd) goOn(what string) {
 		waiting = slices.DeleteFunc(waiting, func(s *session) bool { return s.works(since) || s.lost() != nil })
 	}
 	c.r.t.Logf("%s: all that talk were heard again after %s", what, time.Since(since).Round(time.Millisecond))
+	if len(waiting) > 0 {
+		c.r.t.Errorf("%s: %d sessions hear nothing, such as:", what, len(waiting))
+	}
 	for _, s := range some(waiting) {
-		c.r.t.Errorf("%s: %s hears nothing", what, s)
+		c.r.t.Errorf("%s, from %s to %s", s, s.client.conn.LocalAddr(), s.vm.conn.RemoteAddr())
+	}
+	for _, s := range waiting {
+		s.doomed = true
 	}
 	c.none(what)
 }
 
-// none wants no session to be lost.
+// none wants no session to be lost, and speaks of each once.
 func (c *crowd) none(what string) {
 	c.r.t.Helper()
-	lost := c.lost()
+	living, lost := len(c.living()), c.lost()
 	if len(lost) > 0 {
-		c.r.t.Errorf("%s: %d of %d sessions are lost, such as:", what, len(lost), len(c.living()))
+		c.r.t.Errorf("%s: %d of %d sessions are lost, such as:", what, len(lost), living)
 	}
 	for _, err := range some(lost) {
 		c.r.t.Error(err)

@@ -42,8 +42,16 @@ func planKernel(s settingsdb.Settings, node netip.Addr) kernel.Config {
 		},
 		Dial:      time.Duration(s.Timeouts.DialMS) * time.Millisecond,
 		HalfClose: time.Duration(s.Timeouts.HalfCloseS) * time.Second,
+		Poll:      pollFor(time.Duration(s.Timeouts.IdleS) * time.Second),
 	}
 }
+
+// pollMax is how often it is looked whether sessions idle, however long they may.
+const pollMax = 5 * time.Second
+
+// pollFor is how often that has to be, so that a session that idles does not go on for
+// much longer than it may. 0: it may for ever.
+func pollFor(idle time.Duration) time.Duration { return min(idle/4, pollMax) }
 
 // steer has the kernel carry tunnels, or not. That it may have a table is remembered: it
 // outlives this process.

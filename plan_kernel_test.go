@@ -48,6 +48,14 @@ func TestPlanOfTheKernel(t *testing.T) {
 				c.Rules.Clients = []rules.Range{{First: addr("10.1.0.0"), Last: addr("10.1.255.255")}}
 			}),
 		},
+		"sessions that may idle for a while": {
+			func(s *settingsdb.Settings) { s.Timeouts.IdleS = 2 }, "10.0.0.1",
+			on(func(c *kernel.Config) { c.Poll = 500 * time.Millisecond }),
+		},
+		"sessions that may idle for long": {
+			func(s *settingsdb.Settings) { s.Timeouts.IdleS = 3600 }, "10.0.0.1",
+			on(func(c *kernel.Config) { c.Poll = 5 * time.Second }),
+		},
 		"the relay":           {func(s *settingsdb.Settings) { s.Forwarding = "proxy" }, "10.0.0.1", kernel.Config{}},
 		"nobody is served":    {func(s *settingsdb.Settings) { s.IsEnabled = false }, "10.0.0.1", kernel.Config{}},
 		"a host, but no node": {func(s *settingsdb.Settings) {}, "", kernel.Config{}},

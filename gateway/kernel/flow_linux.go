@@ -25,6 +25,7 @@ type Flow struct {
 	spread      bool // the directory knows it
 	plain       bool // its packets have no timestamps
 	up, down    int64
+	seen        time.Time // when its counters were read
 	kicked      time.Time // zero: not yet
 }
 
@@ -69,11 +70,13 @@ func (f *Flow) doom(why relay.Reason) {
 	f.kernel.nudge()
 }
 
-// Stats are those of the last look at the counters (Config.Poll). RTT is not known.
+// Stats are those of the last look at the counters (Config.Poll). RTT is not known. Since
+// that look something may have moved: LastActivity is as long ago as it was then, so that
+// nobody ends a flow for being idle that is not.
 func (f *Flow) Stats() relay.Stats {
 	f.kernel.mu.Lock()
 	defer f.kernel.mu.Unlock()
-	return relay.Stats{Up: f.up, Down: f.down, LastActivity: f.life.active}
+	return relay.Stats{Up: f.up, Down: f.down, LastActivity: f.life.active.Add(time.Since(f.seen))}
 }
 
 // Bytes are those of Stats.
@@ -87,6 +90,7 @@ func (f *Flow) count(e conntrack.Flow, now time.Time) {
 	if !e.Counted {
 		return
 	}
+	f.seen = now
 	is4 := e.Orig.Is4()
 	both := func() (up, down int64) {
 		return payload(e.Sent, is4, f.plain, f.begun), payload(e.Back, is4, f.plain, f.begun)

@@ -90,7 +90,7 @@ func (k *Kernel) saw(ctx context.Context, f *Flow, e conntrack.Flow, now time.Ti
 
 // begin takes a flow that was not known.
 func (k *Kernel) begin(ctx context.Context, e conntrack.Flow, adopted bool, now time.Time) {
-	f := &Flow{kernel: k, entry: e, Adopted: adopted, begun: e.Status != 0 || !adopted}
+	f := &Flow{kernel: k, entry: e, Adopted: adopted, begun: e.Status != 0 || !adopted, seen: now}
 	f.life = life{id: e.ID, born: now, active: now}
 	if !e.Start.IsZero() && e.Start.Before(now) {
 		f.life.born = e.Start

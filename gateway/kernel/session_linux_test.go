@@ -230,6 +230,16 @@ func TestStatsShowWhenSomethingMoved(t *testing.T) {
 	}
 }
 
+// Between two looks at the counters nobody knows whether a flow idles.
+func TestWhatWasNotLookedAtIsNotIdle(t *testing.T) {
+	w := newWorld(t) // which hardly ever looks
+	s := w.session()
+	time.Sleep(300 * time.Millisecond) // so long that it could be told from idling
+	if idle := time.Since(s.flow.Stats().LastActivity); idle > 250*time.Millisecond {
+		t.Errorf("got %s without activity, want less than since it began", idle)
+	}
+}
+
 // While the owner is slow and the buffer small, events are lost; the flows are not.
 func TestLostEventsLoseNoFlow(t *testing.T) {
 	w := newWorld(t)

@@ -112,7 +112,7 @@ func (e *end) fail(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.err == nil {
-		e.err = fmt.Errorf("%s: %w", e.name, err)
+		e.err = fmt.Errorf("%s at %s: %w", e.name, time.Now().UTC().Format("15:04:05.000"), err)
 	}
 }
 

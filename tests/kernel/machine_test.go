@@ -2,8 +2,12 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +17,9 @@ import (
 
 // logEnd is how much of what a node said is shown when a test fails.
 const logEnd = 6000
+
+// logsVariable names a folder for what nodes of a failed test said.
+const logsVariable = "VDI_GATEWAY_LOGS"
 
 // machine is a host with a node of ours. Its process has a child, the guard of the
 // addresses.
@@ -219,11 +226,15 @@ func (m *machine) failover() {
 	m.r.t.Logf("handed over by %s in %s", m.host.Name(), time.Since(began).Round(time.Millisecond))
 }
 
-// tell logs what the node said.
+// tell logs what the node said, and keeps all of it where logsVariable says.
 func (m *machine) tell() {
-	for _, n := range append(m.former, m.node) {
+	for i, n := range append(m.former, m.node) {
 		if n != nil {
 			text := n.Log()
+			if dir := os.Getenv(logsVariable); dir != "" {
+				file := fmt.Sprintf("%s-%s-%d.log", strings.ReplaceAll(m.r.t.Name(), "/", "-"), m.host.Name(), i+1)
+				m.r.try(os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600))
+			}
 			m.r.t.Logf("log of %s:\n%s", m.host.Name(), text[max(0, len(text)-logEnd):])
 		}
 	}

@@ -35,6 +35,8 @@ type session struct {
 	port       uint16     // that it connects from; 0: any
 	host       *vmHost
 	client, vm *end
+	began      time.Time
+	relayed    bool // it goes through the daemon of a node
 	doomed     bool // it is to end
 }
 

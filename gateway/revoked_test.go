@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -58,5 +59,37 @@ func TestWhatWasEndedIsToldAgain(t *testing.T) {
 	a.reg.overdue(time.Now().Add(2 * tombstoneTime))
 	if a.Revoked(living.id) {
 		t.Error("long ago: got told, want forgotten")
+	}
+}
+
+// What another node takes over while it is still being told has not ended.
+func TestAGrantThatIsTakenOverWhileItIsTold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		meanwhile func(a, b rivalNode, id ConnectionID) error
+		forgotten bool
+	}{
+		"taken over": {func(a, b rivalNode, id ConnectionID) error {
+			if err := b.Learn(a.courier.told[0]); err != nil {
+				return err
+			}
+			b.carry(id)
+			return a.Learn(b.courier.told[0])
+		}, false},
+		"ended": {func(a, _ rivalNode, id ConnectionID) error {
+			a.endAll([]ConnectionID{id}, "")
+			a.courier.forgotten = nil // before the others were told of it
+			return nil
+		}, true},
+	} {
+		a, b := newRivalNode("10.9.0.1", "10.9.0.2"), newRivalNode("10.9.0.2", "10.9.0.1")
+		gr := opened(a)
+		var failed error
+		a.courier.during = func() { failed = tt.meanwhile(a, b, gr.id) }
+		if err := errors.Join(a.share(t.Context(), gr.id), failed); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(a.courier.forgotten) > 0; got != tt.forgotten {
+			t.Errorf("%s: got it said to have ended %t, want %t", name, got, tt.forgotten)
+		}
 	}
 }

@@ -73,7 +73,17 @@ func (f *Flow) doom(why relay.Reason) {
 func (f *Flow) Stats() relay.Stats {
 	f.kernel.mu.Lock()
 	defer f.kernel.mu.Unlock()
-	return relay.Stats{Up: f.up, Down: f.down, LastActivity: f.life.active}
+	return relay.Stats{Up: f.up, Down: f.down, LastActivity: f.active(time.Now())}
+}
+
+// active is when something moved last, as far as can be known. What moved when it was
+// looked is moving until the next look says otherwise: who is in use must not pass for idle
+// because nobody looks. The caller holds the lock.
+func (f *Flow) active(now time.Time) time.Time {
+	if f.life.active.Before(f.kernel.looked) {
+		return f.life.active
+	}
+	return now
 }
 
 // Bytes are those of Stats.

@@ -45,6 +45,9 @@ func (k *Kernel) look(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	k.mu.Lock()
+	k.looked = now
+	k.mu.Unlock()
 	there := make(map[conntrack.Tuple]bool, len(entries))
 	for _, e := range entries {
 		k.mu.Lock()

@@ -45,6 +45,9 @@ func (k *Kernel) look(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	k.mu.Lock()
+	k.looked = now
+	k.mu.Unlock()
 	there := make(map[conntrack.Tuple]bool, len(entries))
 	for _, e := range entries {
 		k.mu.Lock()
@@ -90,7 +93,7 @@ func (k *Kernel) saw(ctx context.Context, f *Flow, e conntrack.Flow, now time.Ti
 
 // begin takes a flow that was not known.
 func (k *Kernel) begin(ctx context.Context, e conntrack.Flow, adopted bool, now time.Time) {
-	f := &Flow{kernel: k, entry: e, Adopted: adopted, begun: e.Status != 0 || !adopted, seen: now}
+	f := &Flow{kernel: k, entry: e, Adopted: adopted, begun: e.Status != 0 || !adopted}
 	f.life = life{id: e.ID, born: now, active: now}
 	if !e.Start.IsZero() && e.Start.Before(now) {
 		f.life.born = e.Start

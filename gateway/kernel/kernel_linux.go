@@ -36,7 +36,8 @@ type Kernel struct {
 	table  *conntrack.Table // nil before it was enabled
 	cfg    Config
 	flows  map[conntrack.Tuple]*Flow
-	active bool // flows are this node's: the last call was Inject, not Withdraw
+	looked time.Time // when the table was looked at last
+	active bool      // flows are this node's: the last call was Inject, not Withdraw
 	grants map[netip.AddrPort]*granted
 	dirty  map[netip.AddrPort]struct{} // grants that rules have to hear of; none while disabled
 	kills  []*Flow

@@ -39,10 +39,12 @@ type pair struct {
 	inside  *lab.Network // of the VM; nil: there is one network
 	legs    []*lab.Host  // of the hosts in there
 	vm      *lab.Host
-	owners  *lab.Owners
-	pulse   *pulse
-	dead    *lab.Host // nil: both are there
-	closers []io.Closer
+	// takeover is how long after a power-off the second node had the address.
+	takeover time.Duration
+	owners   *lab.Owners
+	pulse    *pulse
+	dead     *lab.Host // nil: both are there
+	closers  []io.Closer
 }
 
 // newPair starts a pair; the caller closes it.

@@ -115,6 +115,7 @@ func (s *survive) outlived(ctx context.Context, v victim, phase float64) (values
 			}
 			stalls := stallsOf(all)
 			values = append([]float64{float64(lost)}, stalls[:]...)
+			s.sheet.Progress("  %s: the address moved after %d ms", v.name, p.takeover.Milliseconds())
 			return nil
 		})
 	})

@@ -109,7 +109,7 @@ func (p *pair) addLegs() (err error) {
 
 // outlive has sessions talk, the first node lose its power, and tells what became of them.
 func (p *pair) outlive(ctx context.Context, v victim, after time.Duration) (all []time.Duration, lost int, err error) {
-	c, err := newCrowd(p.client, p.vm, talkEvery)
+	c, err := newCrowd(p.client, p.vm, talkPort, talkEvery)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -125,13 +125,14 @@ func (p *pair) outlive(ctx context.Context, v victim, after time.Duration) (all 
 		return nil, 0, err
 	}
 	c.watch()
+	from := time.Now()
 	if err := first(p.powerOff(pids), pause(ctx, v.window)); err != nil {
 		return nil, 0, err
 	}
 	if all, lost, err = c.finish(ctx, lostStall); err != nil {
 		return nil, 0, err
 	}
-	return all, lost, p.taken()
+	return all, lost, p.taken(from)
 }
 
 // powerOff takes both links of the first node away at once, and ends what runs there.
@@ -146,10 +147,16 @@ func (p *pair) powerOff(pids []int) error {
 	return first(links.Wait(), sendSignal(unix.SIGKILL, pids))
 }
 
-// taken wants the second node to have the address now.
-func (p *pair) taken() error {
+// taken wants the second node to have the address now, and notes when it got it.
+func (p *pair) taken(from time.Time) error {
 	if now := p.living(); !slices.Equal(now, p.hosts[1:]) {
 		return fmt.Errorf("%d living nodes have the address, or the wrong one", len(now))
+	}
+	for _, span := range p.owners.Spans(from) {
+		if slices.Contains(span.Owners, p.hosts[1]) {
+			p.takeover = span.From.Sub(from)
+			break
+		}
 	}
 	return p.owners.Err()
 }

@@ -36,8 +36,8 @@ type crowd struct {
 	talks   []*talk
 }
 
-func newCrowd(clients, vm *lab.Host, interval time.Duration) (*crowd, error) {
-	c := &crowd{clients: clients, interval: interval, vm: netip.AddrPortFrom(vm.Addr(), talkPort), waiting: map[uint64]chan *net.TCPConn{}}
+func newCrowd(clients, vm *lab.Host, port uint16, interval time.Duration) (*crowd, error) {
+	c := &crowd{clients: clients, interval: interval, vm: netip.AddrPortFrom(vm.Addr(), port), waiting: map[uint64]chan *net.TCPConn{}}
 	var err error
 	if c.listener, err = vm.Listen(c.vm.String()); err != nil {
 		return nil, err

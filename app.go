@@ -39,8 +39,11 @@ const (
 	joinLook = 5 * time.Millisecond
 )
 
-// drainKey is where the store keeps that this node drains.
-const drainKey = "drain"
+// Where the store keeps that this node drains, and that its kernel has carried tunnels.
+const (
+	drainKey   = "drain"
+	steeredKey = "steered"
+)
 
 // app is one running node: the parts, and who tells them what to be.
 type app struct {
@@ -67,6 +70,7 @@ type app struct {
 
 	mu      sync.Mutex
 	current settingsdb.Revision
+	steered bool                 // the kernel has, or may have, a table of this node
 	waiting *settingsdb.Revision // applied, to be rolled back unless confirmed
 	node    netip.Addr           // invalid: this host is none of the nodes
 	fault   error                // why the parts are not what current says
@@ -208,6 +212,11 @@ func (a *app) load(ctx context.Context) error {
 		return err
 	}
 	a.gateway.SetDrain(draining != "")
+	steered, err := a.store.State(ctx, steeredKey)
+	if err != nil {
+		return err
+	}
+	a.steered = steered != ""
 	s := a.current.Settings
 	if alone(s) && a.waiting != nil && !time.Now().Before(*a.waiting.RollbackAt) {
 		return a.rollBack(ctx, func(settingsdb.Settings) error { return nil })

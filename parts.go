@@ -27,7 +27,7 @@ func (a *app) steps() []step {
 		{apply: func(p plan) error { return a.statistics.Apply(p.statistics) }, minor: checkStatistics},
 		{apply: func(p plan) error { return a.balancer.Apply(p.balancer) }},
 		{apply: func(p plan) error { return a.vrrp.Apply(p.vrrp) }},
-		{apply: func(p plan) error { return a.gateway.Steer(p.kernel) }, minor: checkForwarding},
+		{apply: func(p plan) error { return a.steer(p.kernel) }, minor: checkForwarding},
 		{apply: func(p plan) error { return a.gateway.Apply(p.gateway) }},
 	}
 }

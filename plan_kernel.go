@@ -45,6 +45,25 @@ func planKernel(s settingsdb.Settings, node netip.Addr) kernel.Config {
 	}
 }
 
+// steer has the kernel carry tunnels, or not. That it may have a table is remembered: it
+// outlives this process.
+func (a *app) steer(c kernel.Config) error {
+	a.mu.Lock()
+	c.Former = a.steered
+	a.mu.Unlock()
+	if c.Enabled && !c.Former {
+		ctx, cancel := context.WithTimeout(context.Background(), dbTime)
+		defer cancel()
+		if err := a.store.SetState(ctx, steeredKey, "true"); err != nil {
+			return err
+		}
+		a.mu.Lock()
+		a.steered = true
+		a.mu.Unlock()
+	}
+	return a.gateway.Steer(c)
+}
+
 // clientRanges is the access list as the kernel wants it.
 func clientRanges(p planAccess) (list []rules.Range) {
 	for _, r := range p.list.Allowed() {

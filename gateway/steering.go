@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vdi-gateway/gateway/kernel"
+	"vdi-gateway/gateway/kernel/rules"
 )
 
 // leaveTime bounds how long a node that stops waits for its kernel to forget its flows.
@@ -209,4 +210,26 @@ func (g *Gateway) Forwarding() []string {
 		return nil
 	}
 	return g.kernel.Warnings()
+}
+
+// Carried is what the kernel has done for tunnels.
+type Carried struct {
+	Flows int // connections that it carries
+	rules.Counters
+}
+
+// Carried reads its figures; false: it carries nothing, the relay does.
+func (g *Gateway) Carried() (Carried, bool) {
+	g.mu.Lock()
+	c, steering := Carried{Flows: len(g.flows)}, g.steering
+	g.mu.Unlock()
+	if !steering {
+		return Carried{}, false
+	}
+	counters, err := g.kernel.Counters()
+	if err != nil {
+		g.deps.Log.WithError(err).Debug("the kernel's counters cannot be read")
+	}
+	c.Counters = counters
+	return c, true
 }

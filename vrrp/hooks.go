@@ -117,9 +117,9 @@ func (h *hooks) drop() {
 func (h *hooks) run(done <-chan struct{}) {
 	defer close(h.over)
 	for {
-		next, any, ended := h.pop()
+		next, found, ended := h.pop()
 		switch {
-		case any:
+		case found:
 			h.call(next, done)
 		case ended:
 			return
@@ -129,7 +129,7 @@ func (h *hooks) run(done <-chan struct{}) {
 	}
 }
 
-func (h *hooks) pop() (next hook, any, ended bool) {
+func (h *hooks) pop() (next hook, found, ended bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.queue) == 0 {

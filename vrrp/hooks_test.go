@@ -266,17 +266,26 @@ func TestFollowed(t *testing.T) {
 		}
 		want("the first one that is heard", second, "10.0.0.1")
 		want("nobody but itself", first)
-		if err := one.v.Yield(t.Context(), "asked"); err != nil {
-			t.Fatal(err)
+		yield := func(n *simNode) {
+			t.Helper()
+			if err := n.v.Yield(t.Context(), "asked"); err != nil {
+				t.Fatal(err)
+			}
+			f.settled(0)
 		}
-		f.settled(0)
+		yield(one)
 		want("it was active", first, "10.0.0.2")
 		want("it is active", second)
+		yield(two)
+		yield(one)
+		want("it was active in between", first, "10.0.0.2")
+		want("likewise", second, "10.0.0.1")
+		f.inject(two, Advertisement{Version: 3, VRID: 7, Priority: 1, Interval: 100 * time.Millisecond, Addrs: two.cfg.advertised()})
+		f.watch(time.Second)
+		want("a rival that loses", second)
 		f.inject(one, Advertisement{Version: 3, VRID: 7, Priority: 255, Interval: 100 * time.Millisecond, Addrs: one.cfg.advertised()})
 		f.watch(300 * time.Millisecond)
 		want("another one than before, and back", first, "10.0.0.9", "10.0.0.2")
-		f.inject(one, Advertisement{Version: 3, VRID: 7, Interval: 100 * time.Millisecond, Addrs: one.cfg.advertised()})
-		want("one that resigns", first)
 		one.unready.Store(true)
 		one.v.SetReady(false, "the tunnel is blocked")
 		two.crash()
@@ -287,6 +296,11 @@ func TestFollowed(t *testing.T) {
 		want("the same again", first)
 		f.inject(one, Advertisement{Version: 3, VRID: 7, Priority: 255, Interval: 100 * time.Millisecond, Addrs: one.cfg.advertised()})
 		want("in fault", first, "10.0.0.9")
+		f.watch(time.Second)
+		want("in fault, and the former one again", first, "10.0.0.2")
+		f.inject(one, Advertisement{Version: 3, VRID: 7, Interval: 100 * time.Millisecond, Addrs: one.cfg.advertised()})
+		f.watch(time.Second)
+		want("one that resigns", first)
 	})
 }
 

@@ -28,16 +28,23 @@ func insiders(t *testing.T, do func(t *testing.T, f *fleet)) {
 func TestInsideIsAnnouncedOnItsInterface(t *testing.T) {
 	insiders(t, func(t *testing.T, f *fleet) {
 		one := f.nodes[0]
-		one.mu.Lock()
-		defer one.mu.Unlock()
 		want := []place{{simVirtual, "eth0", 2, ""}, {insideFour, "eth1", 3, insideMAC}, {insideSix, "eth1", 3, insideMAC}}
+		one.mu.Lock()
 		if !slices.Equal(one.announced, want) {
 			t.Errorf("got %v, want %v", one.announced, want)
 		}
-		if got := one.guard.ward.order.Places; !slices.Equal(got, want) {
+		one.mu.Unlock()
+		if got := one.guard.places(); !slices.Equal(got, want) {
 			t.Errorf("the guard's: got %v, want %v", got, want)
 		}
 	})
+}
+
+// places are those of the guard's newest order.
+func (g *simGuard) places() []place {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ward.order.Places
 }
 
 // Routers that hear it know nothing of it.
@@ -94,7 +101,7 @@ func TestOtherAddressesInside(t *testing.T) {
 		if got := f.nodes[0].v.Status().Since; got == was {
 			t.Error("got the same election, want another one")
 		}
-		if got := len(f.nodes[0].guard.ward.order.Places); got != 2 {
+		if got := len(f.nodes[0].guard.places()); got != 2 {
 			t.Errorf("got %d addresses, want 2", got)
 		}
 	})

@@ -87,6 +87,7 @@ type simGuard struct {
 	stopped bool
 	orphans bool // its process was killed
 	answer  deadline
+	pipe    []report
 	began   time.Time // when it was started
 	newest  uint64    // the newest term it was told of
 	decided time.Time // when
@@ -155,9 +156,15 @@ func (g *simGuard) obey(o order) {
 	g.say(report{Term: o.Term, Held: w.held})
 }
 
+// say reports, in the order of what it says, as a pipe does.
 func (g *simGuard) say(r report) {
+	g.pipe = append(g.pipe, r)
 	time.AfterFunc(200*time.Microsecond, func() {
 		g.node.gate()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		r := g.pipe[0]
+		g.pipe = g.pipe[1:]
 		select {
 		case g.out <- r:
 		default:

@@ -60,7 +60,10 @@ type Config struct {
 	// its own. Otherwise they are between Inject and Withdraw; what is found before may be
 	// another node's by now.
 	Resident bool
-	Rules    rules.Config
+	// Former: a former process may have left a table. Without Enabled it is looked for only
+	// then, since it may be that of another gateway on this host.
+	Former bool
+	Rules  rules.Config
 	// Dial is what a VM has to answer a SYN; 0: what the kernel gives it, two minutes.
 	Dial time.Duration
 	// HalfClose ends a flow of which one side has finished and that carried nothing for so
@@ -91,6 +94,7 @@ type granted struct {
 	Grant
 	class int // the limit that rules have; 0 with a Limit: none may begin
 	flows []*Flow
+	left  bool // nobody has asked for it: it is that of flows a former process has left
 }
 
 // wanted is the limit that rules should have.

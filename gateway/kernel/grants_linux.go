@@ -32,7 +32,7 @@ func (k *Kernel) allow(g Grant) {
 	switch {
 	case old == nil:
 	case old.VM == g.VM:
-		old.Grant, next = g, old
+		old.Grant, old.left, next = g, false, old
 		for _, f := range old.flows {
 			f.replaceable = true
 		}

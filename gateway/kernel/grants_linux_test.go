@@ -142,6 +142,22 @@ func TestGrantsOfADisabledKernel(t *testing.T) {
 	}
 }
 
+// What rules had still to be told when the data path ends is of no use any more.
+func TestDisabledTellsNothing(t *testing.T) {
+	asked := 0
+	k := enabled(func(func() error) error { asked++; return nil })
+	if err := k.Allow(number(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Apply(Config{}); err != nil {
+		t.Fatal(err)
+	}
+	before := asked
+	if err := k.Settle(); err != nil || asked != before || len(k.dirty) != 0 {
+		t.Errorf("got %v, %d calls and %d grants to tell, want none", err, asked-before, len(k.dirty))
+	}
+}
+
 // A relayed grant is one, but no flow is let through by it, nor injected.
 func TestRelayedGrantHasNoFlows(t *testing.T) {
 	k := New(Deps{})
@@ -173,8 +189,12 @@ func TestRelayedGrantHasNoFlows(t *testing.T) {
 		t.Errorf("it leads to the VM: got %v, want the flow admitted", err)
 	}
 	g.VM = netip.AddrPort{}
-	if err := k.Allow(g); err != nil || f.life.doomed != Revoked {
-		t.Errorf("relayed again: got %v and %q, want the flow revoked", err, f.life.doomed)
+	if err := k.Allow(g); err != nil || f.life.doomed != "" {
+		t.Errorf("relayed again: got %v and %q, want the flow to go on", err, f.life.doomed)
+	}
+	k.Forbid(Replaced, g)
+	if f.life.doomed != Replaced {
+		t.Errorf("without a grant: got %q, want the flow replaced", f.life.doomed)
 	}
 }
 

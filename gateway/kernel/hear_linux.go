@@ -197,7 +197,13 @@ func (k *Kernel) leave(f *Flow) {
 		return
 	}
 	g.flows = slices.DeleteFunc(g.flows, func(other *Flow) bool { return other == f })
-	if k.grants[g.key()] == g && g.Limit > 0 && g.wanted() != g.class {
+	if k.grants[g.key()] != g {
+		return
+	}
+	if g.Limit > 0 && g.wanted() != g.class {
 		k.changed(g.key())
+	}
+	if g.left && len(g.flows) == 0 && !k.cfg.Enabled {
+		delete(k.grants, g.key())
 	}
 }

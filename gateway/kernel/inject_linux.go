@@ -47,12 +47,8 @@ func (k *Kernel) inject(ctx context.Context, records []Record, i *injection) err
 	if !k.enabled() {
 		return errNotRunning
 	}
-	here, err := k.here(ctx)
-	if err != nil {
-		return err
-	}
 	for _, r := range records {
-		if err := k.sort(r, here, i); err != nil {
+		if err := k.sort(r, i); err != nil {
 			i.failed = append(i.failed, &NotInjected{r.ID, err})
 		}
 	}
@@ -64,32 +60,18 @@ func (k *Kernel) inject(ctx context.Context, records []Record, i *injection) err
 	return err
 }
 
-// sort takes a record's flow in, or says why not. One that lives here is left to the loop,
-// which finds it if it does not know it yet.
-func (k *Kernel) sort(r Record, here map[conntrack.Tuple]conntrack.Flow, i *injection) error {
+// sort takes a record's flow in, or says why not.
+func (k *Kernel) sort(r Record, i *injection) error {
 	s, err := r.decode()
 	if err != nil {
 		return err
 	}
 	f := s.flow(k.mark())
-	if here[f.Orig].Same(f) {
-		return nil
-	}
 	if err := k.grantedHere(s); err != nil {
 		return err
 	}
 	i.flows, i.since[f.Orig] = append(i.flows, f), s.since
 	return nil
-}
-
-// here are the entries with our marks.
-func (k *Kernel) here(ctx context.Context) (map[conntrack.Tuple]conntrack.Flow, error) {
-	entries, err := k.table.Dump(ctx, k.filter())
-	all := make(map[conntrack.Tuple]conntrack.Flow, len(entries))
-	for _, e := range k.only(entries) {
-		all[e.Orig] = e
-	}
-	return all, err
 }
 
 func (k *Kernel) enabled() bool {

@@ -46,6 +46,7 @@ type Kernel struct {
 	retired bool    // the table was taken away
 	refusal refusal // of rules, when they had to hear something last
 	kicks   kicks
+	closing sync.WaitGroup // of sockets
 }
 
 // New makes the data path and starts nothing.
@@ -79,7 +80,7 @@ func (k *Kernel) Apply(cfg Config) error {
 	old, table := k.cfg, k.table
 	k.mu.Unlock()
 	if !cfg.Enabled {
-		if table == nil && !k.inherited {
+		if table == nil && !k.inherited && cfg.Former {
 			k.inherit()
 		}
 		return k.disable(cfg, old.Enabled)
@@ -118,22 +119,16 @@ func (k *Kernel) Apply(cfg Config) error {
 func (k *Kernel) enable(cfg Config, table *conntrack.Table, adopted []rules.Grant) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.adopt(adopted)
-	for key := range k.grants {
-		k.dirty[key] = struct{}{}
-	}
-	k.begins(cfg, table)
-}
-
-// adopt takes grants over that rules had. Those that callers have given since are newer.
-// The caller holds the lock.
-func (k *Kernel) adopt(all []rules.Grant) {
-	for _, r := range all {
+	for _, r := range adopted { // those that callers have given since are newer
 		g := Grant{Client: r.Client, Port: r.Port, VM: r.VM, Limit: r.Limit}
 		if k.grants[g.key()] == nil {
 			k.grants[g.key()] = &granted{Grant: g, class: g.Limit}
 		}
 	}
+	for key := range k.grants {
+		k.dirty[key] = struct{}{}
+	}
+	k.begins(cfg, table)
 }
 
 // begins has the loop follow flows. The caller holds the lock.

@@ -2,6 +2,8 @@ package kernel
 
 import (
 	"context"
+	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -38,6 +40,14 @@ func (k *Kernel) punish(ctx context.Context) {
 	k.mu.Lock()
 	flows := k.kills
 	k.kills = nil
+	k.mu.Unlock()
+	if len(flows) > 0 {
+		flows = k.held(ctx, flows)
+	}
+	if len(flows) == 0 {
+		return
+	}
+	k.mu.Lock()
 	var calls, entries []conntrack.Flow
 	for _, f := range flows {
 		if f.life.phase == calling {
@@ -48,9 +58,6 @@ func (k *Kernel) punish(ctx context.Context) {
 	}
 	mark := k.cfg.Rules.Condemned
 	k.mu.Unlock()
-	if len(flows) == 0 {
-		return
-	}
 	k.kicks.begin(ctx, func(ctx context.Context) {
 		err := k.kick(ctx, mark, calls, entries)
 		if ctx.Err() != nil {
@@ -61,6 +68,44 @@ func (k *Kernel) punish(ctx context.Context) {
 		}
 		k.wasKicked(flows)
 	})
+}
+
+// held are the flows whose virtual address is on this host. A process that stood still,
+// and does not know yet that another node has taken it, must not reset what lives there.
+func (k *Kernel) held(ctx context.Context, flows []*Flow) (here []*Flow) {
+	var local []net.Addr
+	err := k.deps.Within(func() (err error) { local, err = net.InterfaceAddrs(); return err })
+	if err != nil {
+		return flows
+	}
+	at := map[netip.Addr]bool{}
+	for _, a := range local {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			at[p.Addr()] = true
+		}
+	}
+	var away []*Flow
+	for _, f := range flows {
+		if at[f.entry.Virtual().Addr()] {
+			here = append(here, f)
+		} else {
+			away = append(away, f)
+		}
+	}
+	k.lose(ctx, away)
+	return here
+}
+
+// lose takes flows for what they are without the address: another node's.
+func (k *Kernel) lose(ctx context.Context, flows []*Flow) {
+	now := time.Now()
+	for _, f := range flows {
+		k.mu.Lock()
+		f.life.doomed = Moved
+		e := conntrack.Event{Kind: conntrack.Destroy, Flow: f.named()}
+		k.mu.Unlock()
+		k.happened(ctx, f, e, now)
+	}
 }
 
 // kick ends flows at both ends. A client whose SYN is unanswered takes a SYN for its

@@ -15,7 +15,7 @@ import (
 func (w *world) leave() {
 	w.t.Helper()
 	w.a.stop()
-	w.cfg.Enabled, w.cfg.Rules = false, rules.Config{}
+	w.cfg.Enabled, w.cfg.Former, w.cfg.Rules = false, true, rules.Config{}
 	if !w.table(w.a) {
 		w.t.Fatal("got no table after the end of its process, want it")
 	}
@@ -25,6 +25,9 @@ func (w *world) leave() {
 // ended, and the table goes with the last.
 func TestFlowsLeftBehindGoOn(t *testing.T) {
 	w := newWorld(t)
+	idle := w.grant
+	idle.Port = 5902 // nobody uses it when it is left
+	w.allow(w.a, idle)
 	s := w.session()
 	enabled := w.cfg
 	w.leave()
@@ -57,10 +60,14 @@ func TestFlowsLeftBehindGoOn(t *testing.T) {
 		t.Errorf("got %s, want admin", got.Reason)
 	}
 	w.eventually("end of the table", func() bool { return !w.table(w.a) })
-	if err := w.a.Apply(enabled); err != nil {
+	if got := w.a.Grants(); len(got) != 0 {
+		t.Errorf("got the grants %v, want none that nobody has asked for", got)
+	}
+	w.cfg = enabled
+	if err := w.a.Apply(w.cfg); err != nil {
 		t.Fatal(err)
 	}
-	w.settle(w.a)
+	w.allow(w.a, w.grant)
 	w.session()
 }
 
@@ -96,6 +103,11 @@ func TestTableLeftBehindIsRemoved(t *testing.T) {
 func TestNothingIsLeft(t *testing.T) {
 	w := newWorld(t)
 	w.cfg.Enabled = false
+	w.apply(w.b)
+	if w.b.asked.Load() != 0 {
+		t.Error("got nftables asked although no process before has had a table, want it left alone")
+	}
+	w.cfg.Former = true
 	w.apply(w.b)
 	if w.table(w.b) || w.b.asked.Load() != 1 {
 		t.Errorf("got a table: %t, and nftables asked %d times, want none and one", w.table(w.b), w.b.asked.Load())

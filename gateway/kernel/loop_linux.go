@@ -54,7 +54,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 		return nil
 	case <-k.ready:
 	}
-	defer func() { k.kicks.going.Wait(); _ = k.table.Close() }()
+	defer func() { k.kicks.going.Wait(); k.closing.Wait(); _ = k.table.Close() }()
 	for ctx.Err() == nil {
 		err := k.serve(ctx)
 		if err == nil || ctx.Err() != nil {
@@ -157,7 +157,8 @@ func (k *Kernel) listen(ctx context.Context) (*ear, error) {
 			e.failed <- err
 		}
 	}()
-	e.stop = sync.OnceFunc(func() { cancel(); <-ended; _ = l.Close() })
+	// The kernel closes such a socket within some 20 ms, and tells it nothing any more at once.
+	e.stop = sync.OnceFunc(func() { cancel(); <-ended; k.closing.Go(func() { _ = l.Close() }) })
 	return e, nil
 }
 

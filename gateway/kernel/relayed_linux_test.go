@@ -28,15 +28,20 @@ func TestGrantOfASocket(t *testing.T) {
 	w.allow(w.a, w.grant)
 	s := w.session()
 	w.allow(w.a, here)
+	w.relayed("relayed again", l, 5901)
+	if err := errors.Join(says(client, socket, "up"), says(socket, client, "down")); err != nil {
+		t.Errorf("the first relayed one: %v", err)
+	}
+	if err := errors.Join(says(s.client, s.vm, "up"), says(s.vm, s.client, "down")); err != nil {
+		t.Errorf("the one that was steered: %v", err)
+	}
+	w.a.Forbid(kernel.Revoked, here)
 	reset(t, "the client that was steered", s.client)
 	reset(t, "the VM", s.vm)
 	if got := heard(t, w.a.owner.ended, "its end"); got.Reason != kernel.Revoked {
 		t.Errorf("got %s, want revoked", got.Reason)
 	}
-	w.relayed("relayed again", l, 5901)
-	if err := errors.Join(says(client, socket, "up"), says(socket, client, "down")); err != nil {
-		t.Errorf("the first relayed one: %v", err)
-	}
+	w.allow(w.a, here)
 	off := w.cfg
 	off.Enabled = false
 	if err := w.a.Apply(off); err != nil {
@@ -69,6 +74,7 @@ func TestLoopTriesAgain(t *testing.T) {
 	log.SetLevel(logrus.WarnLevel)
 	w.a.log = log
 	w.start(w.a)
+	w.session() // the loop listens
 	w.a.broken.Store(true)
 	before := w.a.asked.Load()
 	more := w.grant

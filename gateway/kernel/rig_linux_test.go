@@ -76,6 +76,7 @@ func (s *shared) all() (all []kernel.Record) {
 
 // node is a host with a data path.
 type node struct {
+	serving bool // it has the addresses
 	*lab.Host
 	*kernel.Kernel
 	owner  *owner
@@ -186,6 +187,18 @@ func (w *world) run(n *node) {
 		}
 	})
 	w.t.Cleanup(n.stop)
+	if n.serving {
+		w.carry(n)
+	}
+}
+
+// carry makes flows a node's own.
+func (w *world) carry(n *node, records ...kernel.Record) {
+	w.t.Helper()
+	failed, err := n.Inject(w.t.Context(), records)
+	if w.cfg.Enabled && (err != nil || len(failed) > 0) {
+		w.t.Fatal(failed, err)
+	}
 }
 
 // allow has a grant in force at a node.
@@ -210,6 +223,8 @@ func (w *world) serve(n *node) {
 	if err := errors.Join(n.Take(virtual), n.Take(inside), w.client.Forget(), w.vm.Forget()); err != nil {
 		w.t.Fatal(err)
 	}
+	n.serving = true
+	w.carry(n)
 }
 
 type session struct {

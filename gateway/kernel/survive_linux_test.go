@@ -237,3 +237,45 @@ func TestTranslatedPortSurvives(t *testing.T) {
 		}
 	}
 }
+
+// A process that stood still knows later than others that the address is gone. Whatever it
+// ends meanwhile goes on.
+func TestHostWithoutTheAddressResetsNobody(t *testing.T) {
+	w := newWorld(t)
+	s := w.session()
+	if err := w.a.Drop(virtual); err != nil {
+		t.Fatal(err)
+	}
+	s.flow.Kill("idle")
+	if got := heard(t, w.a.owner.ended, "its end here"); got.Reason != kernel.Moved {
+		t.Errorf("got %s, want moved", got.Reason)
+	}
+	if err := w.a.Take(virtual); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(says(s.client, s.vm, "up"), says(s.vm, s.client, "down")); err != nil {
+		t.Errorf("after the address is back: %v", err)
+	}
+}
+
+// What a process finds when it starts may be another node's by now: it does not count,
+// and nothing happens to it, until it is told that flows are its own.
+func TestFlowsOfBeforeTheStartAreNobodys(t *testing.T) {
+	w := newWorld(t)
+	s := w.session()
+	w.a.stop()
+	w.a.serving = false
+	w.start(w.a)
+	select {
+	case <-w.a.owner.opened:
+		t.Error("got a flow told of, want none before Inject")
+	case <-time.After(100 * time.Millisecond):
+	}
+	w.carry(w.a)
+	if f := heard(t, w.a.owner.opened, "the flow"); !f.Adopted || f.Since().After(time.Now()) {
+		t.Errorf("got adopted %t since %s, want it adopted", f.Adopted, f.Since())
+	}
+	if err := errors.Join(says(s.client, s.vm, "up"), says(s.vm, s.client, "down")); err != nil {
+		t.Error(err)
+	}
+}

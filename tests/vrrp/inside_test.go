@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -98,57 +97,6 @@ func (p *pair) meets(r *router) {
 	_, err := conn.WriteTo([]byte("?"), net.UDPAddrFromAddrPort(to))
 	p.in.try(err)
 	p.knows(r)
-}
-
-// mishap is something that happens to a router, see trouble.
-type mishap struct {
-	name string
-	does func(*pair, *router) (undo func())
-	gone time.Duration // how long it may keep the addresses
-	full bool          // in the full selection only
-}
-
-func mishaps() []mishap {
-	relaunch := func(r *router) func() { return r.launch }
-	return []mishap{
-		{"the process is killed", func(_ *pair, r *router) func() {
-			r.signal(syscall.SIGKILL, r.process.PID())
-			return relaunch(r)
-		}, goneTime, false},
-		{"process and guard are killed", func(_ *pair, r *router) func() {
-			r.perish()
-			return relaunch(r)
-		}, kernelTime, true},
-		{"the process stands still", func(_ *pair, r *router) func() {
-			pid := r.process.PID()
-			r.signal(syscall.SIGSTOP, pid)
-			return func() { r.signal(syscall.SIGCONT, pid) }
-		}, goneTime, false},
-		{"it is stopped", func(p *pair, r *router) func() {
-			p.out.try(r.process.Stop())
-			return relaunch(r)
-		}, goneTime, false},
-		{"the link inside is cut", func(p *pair, r *router) func() {
-			p.out.try(r.in.Cut())
-			return func() { p.out.try(r.in.Mend()) }
-		}, goneTime, false},
-		{"the interface inside is taken out", func(p *pair, r *router) func() {
-			p.out.try(r.in.RemoveLink())
-			return func() { p.out.try(r.in.AddLink()) }
-		}, goneTime, false},
-		{"the link outside is cut", func(p *pair, r *router) func() {
-			p.out.try(r.out.Cut())
-			return func() { p.out.try(r.out.Mend()) }
-		}, goneTime, true},
-	}
-}
-
-// perish ends a router and its guard at once: one that only stood still would start
-// another guard.
-func (r *router) perish() {
-	guard := r.guard()
-	r.signal(syscall.SIGSTOP, r.process.PID())
-	r.signal(syscall.SIGKILL, guard, r.process.PID())
 }
 
 func TestAddressesInsideMoveAlong(t *testing.T) {
@@ -262,5 +210,33 @@ func TestPreparedBeforeTheAddresses(t *testing.T) {
 		if said := other.process.Output(); !strings.Contains(said, "prepared with 0 of the addresses here") {
 			t.Errorf("got %s, want it to prepare without the addresses", said)
 		}
+	})
+}
+
+// An address inside that a crash has left goes when the node starts, or when it is
+// released.
+func TestLeftoverInsideIsRemoved(t *testing.T) {
+	t.Parallel()
+	steady(t, func(t testing.TB) {
+		p := newPair(t, four, insideFour, "", 0)
+		backup := p.routers[1]
+		p.out.try(backup.process.Stop())
+		p.in.try(backup.in.Take(p.in.virtual))
+		eventually(t, "it is there twice", func() bool { return len(p.in.owners.Now()) == 2 })
+		backup.launch()
+		backup.competes()
+		p.in.only(p.routers[0].in, time.Now(), patience)
+		p.out.try(backup.process.Stop())
+		p.in.try(backup.in.Take(p.in.virtual))
+		var found []netip.Addr
+		p.in.try(backup.in.Do(func() (err error) {
+			c := backup.plan.Config
+			found, err = product.Release([]netip.Prefix{c.Addrs[0], c.Inside[0].Prefix})
+			return err
+		}))
+		if len(found) != 1 || found[0] != p.in.virtual {
+			t.Errorf("got %v released, want %s", found, p.in.virtual)
+		}
+		p.in.only(p.routers[0].in, time.Now(), patience)
 	})
 }

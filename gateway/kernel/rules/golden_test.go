@@ -46,6 +46,8 @@ func TestTableAsNftListsIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			sameText(t, path, got, string(want))
+			r.nft("delete table inet " + tableName)
+			r.command(r.gateway, "nft", "-c", "-f", path) // nft takes what it lists
 		})
 	}
 }

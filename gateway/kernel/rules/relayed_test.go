@@ -15,10 +15,12 @@ func (r *rig) relay(port uint16) {
 	r.t.Helper()
 	d := &desktop{conns: map[string]net.Conn{}}
 	for _, f := range families() {
-		l, err := r.gateway.Listen(netip.AddrPortFrom(r.cfg.Virtual[f], port).String())
-		if err != nil {
-			r.t.Fatal(err)
-		}
+		var l net.Listener
+		eventually(r.t, "socket on the virtual address", func() bool {
+			var err error // the address is tentative for a moment
+			l, err = r.gateway.Listen(netip.AddrPortFrom(r.cfg.Virtual[f], port).String())
+			return err == nil
+		})
 		r.t.Cleanup(func() { _ = l.Close() })
 		go d.serve(l)
 	}

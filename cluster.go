@@ -33,6 +33,7 @@ type cluster struct {
 	internal  *peer.Server
 	learn     func(gateway.Record) error // set before anything runs
 	unlearn   func(gateway.ConnectionID)
+	lose      func(gateway.ConnectionID)
 	kept      *kept
 	applied   planCluster // one apply at a time
 	log       logrus.FieldLogger
@@ -94,6 +95,9 @@ func (c *cluster) changed(r directory.Record, gone bool) {
 	case gone:
 		c.kept.drop(gateway.ConnectionID(r.Key))
 		c.unlearn(gateway.ConnectionID(r.Key))
+		if r.Node != c.own() {
+			c.lose(gateway.ConnectionID(r.Key))
+		}
 	default:
 		if r.Node != c.own() {
 			c.kept.drop(gateway.ConnectionID(r.Key))

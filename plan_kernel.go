@@ -72,12 +72,9 @@ func clientRanges(p planAccess) (list []rules.Range) {
 	return list
 }
 
-// insideOf is the address that VMs see, where that is not the virtual one and the kernel
-// is to use it; else invalid.
+// insideOf is the address that VMs see of the kernel, where that is not the virtual one;
+// else invalid. It is there whatever forwards now: sessions stay on what they began with.
 func insideOf(s settingsdb.Settings) netip.Addr {
-	if s.Forwarding != "kernel" {
-		return netip.Addr{}
-	}
 	a, _ := netip.ParseAddr(s.InsideAddr) // "" is no address
 	return a.Unmap()
 }

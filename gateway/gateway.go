@@ -209,6 +209,9 @@ func (g *Gateway) sweep(now time.Time) {
 	for _, gr := range g.reg.lapsedOthers(now) {
 		ends = append(ends, ending{doors: g.reg.unlearn(gr)})
 	}
+	for _, gr := range g.reg.grants {
+		ends = g.bereave(gr, now, ends)
+	}
 	if now.Sub(g.looked) >= idleLook {
 		g.looked = now
 		g.spreadInTime(now)

@@ -67,6 +67,7 @@ type grant struct {
 	until    time.Time  // its page may come back until then at most; zero: not known yet, or for ever
 	busy     bool       // it is in use, as far as the other nodes were told; remote: as its own one has told
 	claimed  netip.Addr // another node that says it serves the grant, too
+	lost     time.Time  // when another node, which served it meanwhile, said that it has ended; zero: none did
 	detail   string     // what the dispatcher said when it ended the grant
 }
 

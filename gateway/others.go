@@ -229,7 +229,7 @@ func (g *Gateway) spreadInTime(now time.Time) {
 	for _, gr := range g.reg.grants {
 		expires := gr.expiry(now)
 		switch {
-		case expires.IsZero() && gr.told.IsZero():
+		case !gr.lost.IsZero(), expires.IsZero() && gr.told.IsZero():
 		case expires.IsZero(), !gr.told.IsZero() && gr.told.Sub(expires) < recordMargin/3:
 			g.spread(gr, now)
 		}

@@ -159,6 +159,17 @@ func (g *Gateway) Reconcile() {
 	g.kernel.Forbid(kernel.Revoked, unknown...)
 }
 
+// receiver is the node that a client has to be brought to; invalid: none, it is served
+// here. Where the kernel is to lead it there is no socket to bring it to: a node that
+// cannot do that serves it itself. The caller holds the lock.
+func (g *Gateway) receiver(gr *grant, now time.Time) netip.Addr {
+	if gr.steered {
+		g.takeOver(gr, now)
+		return netip.Addr{}
+	}
+	return g.server(gr, now)
+}
+
 // keepsSteered is keeps for a grant whose client the kernel leads: who carries its flows
 // serves it. While two nodes believe that they do, as may be for a moment when one
 // follows the other, each says so again until one of them concedes. The caller holds the

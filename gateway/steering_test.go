@@ -141,3 +141,25 @@ func opened(n rivalNode) *grant {
 	n.spread(gr, now)
 	return gr
 }
+
+// A node whose kernel cannot lead serves a client that comes to it: at the owner there is
+// no socket that it could be passed on to.
+func TestClientOfTheKernelIsNotPassedOn(t *testing.T) {
+	a, b := newRivalNode("10.9.0.1", "10.9.0.2"), newRivalNode("10.9.0.2", "10.9.0.1")
+	gr := opened(a)
+	b.steering = false
+	known, err := a.courier.told[0].grant()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.reg.learn(known, time.Now())
+	known.door = b.wayOf(known) // as good as open
+	v := relay.Visitor{Client: netip.AddrPortFrom(gr.client, 40000)}
+	call := b.knock(v, netip.AddrPortFrom(netip.MustParseAddr("10.9.0.10"), gr.port), nil)
+	if call == nil || len(call.To) != 1 || call.To[0] != netip.MustParseAddrPort("10.8.0.50:5900") || call.Prelude != nil {
+		t.Errorf("got %+v, want a call of the VM", call)
+	}
+	if b.reg.grants[gr.id] == nil {
+		t.Error("the grant is still the other node's, want it taken over")
+	}
+}

@@ -148,10 +148,10 @@ func (c Config) advertisement(priority uint8) Advertisement {
 }
 
 // sameRouter tells whether a router of one config can go on by another: only how it
-// takes part differs.
+// takes part differs, or which addresses move along.
 func (c Config) sameRouter(o Config) bool {
 	return c.Interface == o.Interface && c.Node == o.Node && c.Version == o.Version && c.VRID == o.VRID &&
-		slices.Equal(c.Addrs, o.Addrs) && slices.Equal(c.Inside, o.Inside) && len(c.Peers) == 0 == (len(o.Peers) == 0)
+		slices.Equal(c.Addrs, o.Addrs) && len(c.Peers) == 0 == (len(o.Peers) == 0)
 }
 
 // admit says why an advertisement is not for this router, nil if it is.

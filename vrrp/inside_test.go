@@ -87,22 +87,31 @@ func TestLostInterfaceInside(t *testing.T) {
 	})
 }
 
-// Another address inside is another election: a guard must not mix them up.
+// Other addresses inside come and go where the others stay.
 func TestOtherAddressesInside(t *testing.T) {
 	insiders(t, func(t *testing.T, f *fleet) {
-		was := f.nodes[0].v.Status().Since
-		for _, n := range f.nodes {
-			n.cfg.Inside = n.cfg.Inside[:1]
-			if err := n.v.Apply(n.cfg); err != nil {
-				t.Fatal(err)
+		was, all := f.nodes[0].v.Status().Since, f.nodes[0].cfg.Inside
+		for _, list := range [][]Placed{all[:1], nil, all} {
+			for _, n := range f.nodes {
+				n.cfg.Inside = list
+				if err := n.v.Apply(n.cfg); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		f.settled(0)
-		if got := f.nodes[0].v.Status().Since; got == was {
-			t.Error("got the same election, want another one")
-		}
-		if got := len(f.nodes[0].guard.places()); got != 2 {
-			t.Errorf("got %d addresses, want 2", got)
+			f.steady(0, time.Second)
+			if got := f.nodes[0].v.Status(); got.Since != was || got.Role != RoleActive {
+				t.Errorf("got %s since %s, want active without a break", got.Role, got.Since)
+			}
+			want := []place{{simVirtual, "eth0", 2, ""}, {insideFour, "eth1", 3, insideMAC}, {insideSix, "eth1", 3, insideMAC}}[:1+len(list)]
+			if got := f.nodes[0].guard.places(); !slices.Equal(got, want) {
+				t.Errorf("the guard's: got %v, want %v", got, want)
+			}
+			one := f.nodes[0]
+			one.mu.Lock()
+			if !slices.Equal(one.announced, want) {
+				t.Errorf("announced: got %v, want %v", one.announced, want)
+			}
+			one.mu.Unlock()
 		}
 	})
 }

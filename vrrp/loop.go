@@ -30,6 +30,7 @@ type loop struct {
 	done    <-chan struct{} // closed when the workers are to end
 
 	cfg      Config
+	inside   []Placed // that cfg shall have when it is known where they are
 	m        machine
 	link     link
 	wire     wire          // nil: there is none

@@ -2,6 +2,7 @@ package vrrp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -18,8 +19,12 @@ func (l *loop) adopt(now time.Time) {
 	next := l.v.cfg
 	l.v.mu.Unlock()
 	was := l.cfg
+	l.inside = next.Inside
 	if was.sameRouter(next) {
-		l.cfg = next
+		if l.cfg = next; !slices.Equal(was.Inside, next.Inside) {
+			l.cfg.Inside = was.Inside
+			l.look()
+		}
 		if next.enabled() && l.link.source.IsValid() && was.election(l.link.source) != next.election(l.link.source) {
 			m, out := l.m.reconfigured(next.election(l.link.source), now)
 			l.do(m, out, now)
@@ -47,6 +52,7 @@ func (l *loop) look() {
 	}
 	l.looking = true
 	cfg, before := l.cfg, l.link
+	cfg.Inside = l.inside
 	l.workers.Go(func() { l.looked <- view{cfg, l.v.sys.look(cfg, before)} })
 }
 
@@ -55,11 +61,12 @@ func (l *loop) look() {
 func (l *loop) seen(v view, now time.Time) {
 	l.looking = false
 	switch {
-	case !v.cfg.sameRouter(l.cfg): // meanwhile it is another one
+	case !v.cfg.sameRouter(l.cfg) || !slices.Equal(v.cfg.Inside, l.inside): // meanwhile it is another one
 		l.look()
 	case v.link.failed != "":
 		l.warn("look", v.link.failed)
-	case !v.link.same(l.link):
+	case !v.link.same(l.link) || !slices.Equal(l.cfg.Inside, l.inside):
+		l.cfg.Inside = l.inside
 		l.moved(v.link, now)
 	}
 }

@@ -165,7 +165,8 @@ func (k *kernels) addContenders() error {
 	k.ours = &contender{name: "ours"}
 	k.theirs = []*contender{
 		{name: kind.Name, kind: kind, host: haproxy, dir: filepath.Join(k.dir, kind.Name)},
-		{name: "nft"}, {name: "direct", addr: k.server},
+		{name: "nft"},
+		{name: "direct", addr: k.server},
 	}
 	return first(os.Mkdir(k.theirs[0].dir, 0o700), k.byHand(k.theirs[1]), k.router())
 }

@@ -69,9 +69,7 @@ func (f *Flow) doom(why relay.Reason) {
 	f.kernel.nudge()
 }
 
-// Stats are those of the last look at the counters (Config.Poll). RTT is not known. Since
-// that look something may have moved: LastActivity is as long ago as it was then, so that
-// nobody ends a flow for being idle that is not.
+// Stats are those of the last look at the counters (Config.Poll). RTT is not known.
 func (f *Flow) Stats() relay.Stats {
 	f.kernel.mu.Lock()
 	defer f.kernel.mu.Unlock()

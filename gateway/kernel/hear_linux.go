@@ -87,8 +87,16 @@ func (k *Kernel) saw(ctx context.Context, f *Flow, e conntrack.Flow, now time.Ti
 		k.mu.Unlock()
 		k.happened(ctx, f, conntrack.Event{Kind: conntrack.Update, Flow: e}, now)
 	case !closed(e):
-		k.begin(ctx, e, true, now)
+		k.begin(ctx, e, k.former(e), now)
 	}
+}
+
+// former tells whether a flow began before flows were this node's. Of one that began
+// since, the event is late, or was lost.
+func (k *Kernel) former(e conntrack.Flow) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return e.Start.IsZero() || e.Start.Before(k.since)
 }
 
 // begin takes a flow that was not known.

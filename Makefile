@@ -21,7 +21,7 @@ TOOLS := tests/tools/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover bench-console e2e generate novnc clean
+.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover bench-console bench-survive bench-kernel e2e generate novnc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -56,7 +56,7 @@ lint: need $(TOOLS)/.built ## the linters of .golangci.yml, staticcheck and gofu
 format: need $(TOOLS)/.built ## format every Go file
 	@$(TOOLS)/gofumpt -w .
 
-bench: bench-api bench-relay bench-cluster bench-failover bench-console ## every benchmark
+bench: bench-api bench-relay bench-cluster bench-failover bench-console bench-survive bench-kernel ## every benchmark
 
 bench-api: build ## the API: opens per second, start-up time, audit rows per second
 	@$(GO) run ./tests/bench api
@@ -76,6 +76,14 @@ bench-failover: build ## how long nobody serves when a node fails, beside Keepal
 bench-console: build ## WebSockets and the console beside websockify, nginx and noVNC (root; about 5 minutes)
 	@tests/install.sh bench
 	@$(GO) run ./tests/bench console
+
+bench-survive: build ## sessions whose node loses its power, beside HAProxy and Keepalived (root; up to 12 minutes)
+	@tests/install.sh bench
+	@$(GO) run ./tests/bench survive
+
+bench-kernel: build ## nftables that moves the bytes beside rules by hand, HAProxy and a router (root; up to 12 minutes)
+	@tests/install.sh bench
+	@$(GO) run ./tests/bench kernel
 
 e2e: need ## the full matrices with real peers (root; longer than `make test`)
 	@tests/install.sh

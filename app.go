@@ -105,7 +105,7 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 		Tickets: a.tickets, Audit: a.record, Engine: a.engine, Directory: grants{a.cluster}, Flows: flows{a.cluster}, Certificate: a.certs.Viewers, Log: log,
 		Dialled: func(took time.Duration, err error) { a.statistics.Dialled(took, err == nil) },
 	})
-	a.cluster.learn, a.cluster.unlearn, a.cluster.lose = a.gateway.Learn, a.gateway.Unlearn, a.gateway.Lose
+	a.cluster.learn, a.cluster.unlearn, a.cluster.lose, a.cluster.revoked = a.gateway.Learn, a.gateway.Unlearn, a.gateway.Lose, a.gateway.Revoked
 	a.balancer = balancer.New(balancer.Deps{
 		Listen: frontDoors(a.engine), Header: frontHeader, Members: a.cluster.frontMembers,
 		Sticky: sticky{a.cluster.directory}, Held: a.gateway.Held, TLS: a.certs.Member, Log: log,

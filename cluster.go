@@ -34,6 +34,7 @@ type cluster struct {
 	learn     func(gateway.Record) error // set before anything runs
 	unlearn   func(gateway.ConnectionID)
 	lose      func(gateway.ConnectionID)
+	revoked   func(gateway.ConnectionID) bool
 	kept      *kept
 	applied   planCluster // one apply at a time
 	log       logrus.FieldLogger
@@ -98,6 +99,9 @@ func (c *cluster) changed(r directory.Record, gone bool) {
 		if r.Node != c.own() {
 			c.lose(gateway.ConnectionID(r.Key))
 		}
+	case r.Node != c.own() && c.revoked(gateway.ConnectionID(r.Key)):
+		c.unlearn(gateway.ConnectionID(r.Key))
+		c.directory.Delete(kindGrant, r.Key)
 	default:
 		if r.Node != c.own() {
 			c.kept.drop(gateway.ConnectionID(r.Key))

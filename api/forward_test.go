@@ -42,6 +42,20 @@ func TestGrantsOfAnotherNode(t *testing.T) {
 
 // TestForwardedClientsKeepTheirAddress: a grant of mode port is its client's,
 // whichever node he comes to, and nobody else's.
+// Another node may take a grant over between the question whose it is and its use.
+func TestAGrantThatIsTakenOverMeanwhile(t *testing.T) {
+	c := newCluster(t)
+	grant := c.openOn(c.b, vm(t))
+	for _, path := range []string{"/v3/connect/", "/v3/close_connection/"} {
+		c.mu.Lock()
+		c.late = true
+		c.mu.Unlock()
+		if got := c.a.cli("POST", path, named(grant)); got.status != 200 {
+			t.Errorf("%s: got %d %s, want 200", path, got.status, got.body)
+		}
+	}
+}
+
 func TestForwardedClientsKeepTheirAddress(t *testing.T) {
 	c := newCluster(t)
 	body := openText(vm(t), `"probe":false`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -102,7 +103,7 @@ type ending struct {
 // revoke takes a grant out for good. The caller holds the lock, and passes the
 // answer to end after letting it go.
 func (g *Gateway) revoke(gr *grant, why relay.Reason, detail string) ending {
-	g.reg.remove(gr)
+	g.reg.revoke(gr, time.Now())
 	g.deps.Directory.Forget(gr.id)
 	gr.detail = detail
 	e := gr.cut(why)

@@ -68,6 +68,8 @@ type grant struct {
 	busy     bool       // it is in use, as far as the other nodes were told; remote: as its own one has told
 	claimed  netip.Addr // another node that says it serves the grant, too
 	lost     time.Time  // when another node, which served it meanwhile, said that it has ended; zero: none did
+	heir     bool       // another node has served it before this one
+	former   time.Time  // heir: until when it lived, as far as that node has told; zero: for ever
 	detail   string     // what the dispatcher said when it ended the grant
 }
 

@@ -134,17 +134,6 @@ func (g *Gateway) regain(gr *grant, now time.Time) {
 	}
 }
 
-// Unlearn forgets a grant of another node that has ended there.
-func (g *Gateway) Unlearn(id ConnectionID) {
-	g.mu.Lock()
-	var freed []way
-	if gr := g.reg.others[id]; gr != nil {
-		freed = g.reg.unlearn(gr)
-	}
-	g.mu.Unlock()
-	g.ports.revoke(freed...)
-}
-
 // Elsewhere is the living other node that serves a connection: the one of this
 // id or, when that is "", of this token, which may be one to resume by. Invalid: this one does, or nobody. A
 // connection whose owner has died, and that comes to this node, is this node's
@@ -201,6 +190,7 @@ func (g *Gateway) takeOver(gr *grant, now time.Time) bool {
 		return false
 	}
 	g.reg.adopt(gr, g.cfg.Node)
+	gr.inherited()
 	gr.extend(now)
 	g.spread(gr, now)
 	return true

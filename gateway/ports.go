@@ -119,10 +119,17 @@ func (p *ports) reach(number uint16) error {
 }
 
 // revoke undoes one allow of each way. Connections already accepted are not
-// touched; those the kernel carries end with the last way that leads to their VM.
+// touched; those the kernel carries end with the last way that leads to their VM. When it
+// returns nobody gets in by a way that is gone.
 func (p *ports) revoke(ways ...way) {
 	for o := range p.remove(ways) {
 		p.mustSettle(o)
+	}
+	if !slices.ContainsFunc(ways, way.steered) {
+		return
+	}
+	if err := p.kernel.Settle(); err != nil { // whoever comes until it is tried again is reset
+		p.log.WithError(err).Warn("the kernel still leads clients whose tunnels have ended")
 	}
 }
 

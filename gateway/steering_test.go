@@ -13,14 +13,23 @@ import (
 
 // courier is the directory of a node in a pair: what it tells waits to be delivered.
 type courier struct {
-	told []Record
-	pair []netip.Addr
+	told      []Record
+	forgotten []ConnectionID
+	pair      []netip.Addr
+	during    func() // happens while the others are told what Share says
 }
 
-func (c *courier) Share(_ context.Context, r Record) error { c.Spread(r); return nil }
-func (c *courier) Spread(r Record)                         { c.told = append(c.told, r) }
-func (c *courier) Forget(ConnectionID)                     {}
-func (c *courier) Living() []netip.Addr                    { return c.pair }
+func (c *courier) Share(_ context.Context, r Record) error {
+	c.Spread(r)
+	if c.during != nil {
+		c.during()
+	}
+	return nil
+}
+
+func (c *courier) Spread(r Record)        { c.told = append(c.told, r) }
+func (c *courier) Forget(id ConnectionID) { c.forgotten = append(c.forgotten, id) }
+func (c *courier) Living() []netip.Addr   { return c.pair }
 func (c *courier) Reopen(context.Context, netip.Addr, Reopening) (Grant, error) {
 	return Grant{}, ErrNotFound
 }

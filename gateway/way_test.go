@@ -16,6 +16,7 @@ import (
 type crew struct {
 	grants map[netip.AddrPort]kernel.Grant
 	again  int // grants that were asked for once more
+	due    int // changes that are not in force yet
 	fails  error
 }
 
@@ -26,6 +27,7 @@ func (c *crew) Allow(grants ...kernel.Grant) error {
 			c.again++
 		}
 		c.grants[key] = g
+		c.due++
 	}
 	return nil
 }
@@ -33,10 +35,16 @@ func (c *crew) Allow(grants ...kernel.Grant) error {
 func (c *crew) Forbid(_ relay.Reason, grants ...kernel.Grant) {
 	for _, g := range grants {
 		delete(c.grants, netip.AddrPortFrom(g.Client, g.Port))
+		c.due++
 	}
 }
 
-func (c *crew) Settle() error { return c.fails }
+func (c *crew) Settle() error {
+	if c.fails == nil {
+		c.due = 0
+	}
+	return c.fails
+}
 
 func steeredWay(client string, port uint16, vm string, limit int) way {
 	return way{slot{netip.MustParseAddr(client), port}, netip.MustParseAddrPort(vm), limit}
@@ -100,6 +108,18 @@ func TestOnlyAgainIsAgain(t *testing.T) {
 	p.revoke(wider)
 	if len(c.grants) > 0 {
 		t.Errorf("got %v after the last was revoked, want none", c.grants)
+	}
+}
+
+// Whoever has given a tunnel back, or ended it, can count on it.
+func TestNobodyGetsInByAWayThatWasRevoked(t *testing.T) {
+	p, c := steeredPorts()
+	w := steeredWay("10.9.0.100", 5900, "10.8.0.50:5900", 1)
+	if err := p.allow(w); err != nil {
+		t.Fatal(err)
+	}
+	if p.revoke(w); c.due > 0 {
+		t.Errorf("got %d changes that are not in force yet, want none", c.due)
 	}
 }
 

@@ -25,7 +25,6 @@ type Flow struct {
 	spread      bool // the directory knows it
 	plain       bool // its packets have no timestamps
 	up, down    int64
-	seen        time.Time // when its counters were read
 	kicked      time.Time // zero: not yet
 }
 
@@ -70,13 +69,21 @@ func (f *Flow) doom(why relay.Reason) {
 	f.kernel.nudge()
 }
 
-// Stats are those of the last look at the counters (Config.Poll). RTT is not known. Since
-// that look something may have moved: LastActivity is as long ago as it was then, so that
-// nobody ends a flow for being idle that is not.
+// Stats are those of the last look at the counters (Config.Poll). RTT is not known.
 func (f *Flow) Stats() relay.Stats {
 	f.kernel.mu.Lock()
 	defer f.kernel.mu.Unlock()
-	return relay.Stats{Up: f.up, Down: f.down, LastActivity: f.life.active.Add(time.Since(f.seen))}
+	return relay.Stats{Up: f.up, Down: f.down, LastActivity: f.active(time.Now())}
+}
+
+// active is when something moved last, as far as can be known. What moved when it was
+// looked is moving until the next look says otherwise: who is in use must not pass for idle
+// because nobody looks. The caller holds the lock.
+func (f *Flow) active(now time.Time) time.Time {
+	if f.life.active.Before(f.kernel.looked) {
+		return f.life.active
+	}
+	return now
 }
 
 // Bytes are those of Stats.
@@ -90,7 +97,6 @@ func (f *Flow) count(e conntrack.Flow, now time.Time) {
 	if !e.Counted {
 		return
 	}
-	f.seen = now
 	is4 := e.Orig.Is4()
 	both := func() (up, down int64) {
 		return payload(e.Sent, is4, f.plain, f.begun), payload(e.Back, is4, f.plain, f.begun)

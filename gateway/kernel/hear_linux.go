@@ -45,6 +45,9 @@ func (k *Kernel) look(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	k.mu.Lock()
+	k.looked = now
+	k.mu.Unlock()
 	there := make(map[conntrack.Tuple]bool, len(entries))
 	for _, e := range entries {
 		k.mu.Lock()
@@ -84,13 +87,21 @@ func (k *Kernel) saw(ctx context.Context, f *Flow, e conntrack.Flow, now time.Ti
 		k.mu.Unlock()
 		k.happened(ctx, f, conntrack.Event{Kind: conntrack.Update, Flow: e}, now)
 	case !closed(e):
-		k.begin(ctx, e, true, now)
+		k.begin(ctx, e, k.former(e), now)
 	}
+}
+
+// former tells whether a flow began before flows were this node's. Of one that began
+// since, the event is late, or was lost.
+func (k *Kernel) former(e conntrack.Flow) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return e.Start.IsZero() || e.Start.Before(k.since)
 }
 
 // begin takes a flow that was not known.
 func (k *Kernel) begin(ctx context.Context, e conntrack.Flow, adopted bool, now time.Time) {
-	f := &Flow{kernel: k, entry: e, Adopted: adopted, begun: e.Status != 0 || !adopted, seen: now}
+	f := &Flow{kernel: k, entry: e, Adopted: adopted, begun: e.Status != 0 || !adopted}
 	f.life = life{id: e.ID, born: now, active: now}
 	if !e.Start.IsZero() && e.Start.Before(now) {
 		f.life.born = e.Start

@@ -83,6 +83,9 @@ func (k *Kernel) enabled() bool {
 func (k *Kernel) carry(active bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if active && !k.active {
+		k.since = time.Now()
+	}
 	k.active = active
 }
 

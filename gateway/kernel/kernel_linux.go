@@ -36,7 +36,9 @@ type Kernel struct {
 	table  *conntrack.Table // nil before it was enabled
 	cfg    Config
 	flows  map[conntrack.Tuple]*Flow
-	active bool // flows are this node's: the last call was Inject, not Withdraw
+	looked time.Time // when the table was looked at last
+	active bool      // flows are this node's: the last call was Inject, not Withdraw
+	since  time.Time // entries from before have been somebody else's
 	grants map[netip.AddrPort]*granted
 	dirty  map[netip.AddrPort]struct{} // grants that rules have to hear of; none while disabled
 	kills  []*Flow
@@ -65,7 +67,7 @@ func New(d Deps) *Kernel {
 	return &Kernel{
 		deps: d, rules: rules.New(), wake: make(chan struct{}, 1), ready: make(chan struct{}),
 		requests: make(chan request),
-		flows:    map[conntrack.Tuple]*Flow{}, grants: map[netip.AddrPort]*granted{}, dirty: map[netip.AddrPort]struct{}{},
+		since:    time.Now(), flows: map[conntrack.Tuple]*Flow{}, grants: map[netip.AddrPort]*granted{}, dirty: map[netip.AddrPort]struct{}{},
 	}
 }
 

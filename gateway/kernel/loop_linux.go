@@ -211,7 +211,9 @@ func (k *Kernel) timers(ctx context.Context, now time.Time) {
 	var lost []*Flow
 	k.mu.Lock()
 	for _, f := range k.flows {
-		if why := f.life.due(now, k.cfg.Dial, k.cfg.HalfClose); why != "" {
+		l := f.life
+		l.active = f.active(now)
+		if why := l.due(now, k.cfg.Dial, k.cfg.HalfClose); why != "" {
 			f.life.silent = f.life.phase == calling
 			f.doom(why)
 		}

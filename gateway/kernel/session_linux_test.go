@@ -255,6 +255,10 @@ func TestLostEventsLoseNoFlow(t *testing.T) {
 	}
 	w.a.owner.busy.Unlock()
 	for len(missing) > 0 {
-		delete(missing, heard(t, w.a.owner.joined, "all flows").Client().String())
+		f := heard(t, w.a.owner.joined, "all flows")
+		delete(missing, f.Client().String())
+		if f.Adopted {
+			t.Fatal("got a flow as adopted, want it begun here: it would be missing in the audit")
+		}
 	}
 }

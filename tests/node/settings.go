@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/json"
 	"maps"
+	"os"
 
 	"vdi-gateway/tests/lab"
 )
@@ -24,10 +25,17 @@ const (
 	sharedKey = "the-key-of-the-cluster"
 )
 
+// forwardingVariable is the forwarding of nodes whose settings say nothing of it.
+const forwardingVariable = "VDI_GATEWAY_FORWARDING"
+
+// Kernel tells whether nodes have the kernel move the bytes of sessions: the tests of
+// what a client, a VM and an operator see run either way.
+func Kernel() bool { return os.Getenv(forwardingVariable) == "kernel" }
+
 // onHost are settings for a node alone on host: everything may be reached in
 // the lab's networks, without ticket and as often as wanted.
 func onHost(host *lab.Host) Settings {
-	return Settings{
+	s := Settings{
 		"internal_addrs":   []string{host.Addr().String()},
 		"disp_addrs":       []string{},
 		"api_port":         APIPort,
@@ -43,6 +51,10 @@ func onHost(host *lab.Host) Settings {
 			"require_ticket": false,
 		},
 	}
+	if mode := os.Getenv(forwardingVariable); mode != "" {
+		s["forwarding"] = mode
+	}
+	return s
 }
 
 // document is the JSON of s over the settings of a node alone on host.

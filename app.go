@@ -36,6 +36,9 @@ const (
 	// joinTime is how long a node that starts waits for others to tell what they
 	// know, and joinLook how often it looks whether they have.
 	joinTime = 2 * time.Second
+	// toldTime is how long it waits while some live that have not told all: had it the
+	// virtual address before, it would lose the sessions that it was not told of.
+	toldTime = 15 * time.Second
 	joinLook = 5 * time.Millisecond
 )
 
@@ -170,17 +173,17 @@ func (a *app) serve(stop context.Context) {
 // join waits until this node knows what the others do: one that serves before
 // would refuse their clients. It does not wait for nodes that are not there.
 func (a *app) join(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, joinTime)
-	defer cancel()
+	began := time.Now()
 	tick := time.NewTicker(joinLook)
 	defer tick.Stop()
-	for !a.cluster.directory.Joined() && ctx.Err() == nil {
+	for !a.cluster.directory.Joined() && ctx.Err() == nil && time.Since(began) < a.joinTime() {
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
 	}
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), dbTime)
+	a.log.WithField("took", time.Since(began).String()).Debug("heard what the others know")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTime)
 	defer cancel()
 	if err := a.tickets.publish(ctx, time.Now()); err != nil {
 		a.log.WithError(err).Warn("tickets from before the start are unknown to the other nodes")
@@ -192,6 +195,14 @@ func (a *app) join(ctx context.Context) {
 	a.mu.Lock()
 	a.joined = true
 	a.mu.Unlock()
+}
+
+// joinTime is how long it waits for those who live now.
+func (a *app) joinTime() time.Duration {
+	if len(a.cluster.others()) > 0 {
+		return toldTime
+	}
+	return joinTime
 }
 
 // load reads what the node is to be, and rolls back a change whose time to be

@@ -52,6 +52,9 @@ func newPlace6(t *testing.T, cfg node.Config) *place {
 
 func startPlace(t *testing.T, cfg node.Config, gate ...string) *place {
 	t.Helper()
+	if node.Kernel() {
+		need(t, "nft")
+	}
 	n := lab.New(t)
 	p := &place{
 		net:      n,

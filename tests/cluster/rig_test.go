@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -42,6 +43,9 @@ type rig struct {
 // virtual address.
 func newRig(t *testing.T, n int, over node.Settings) *rig {
 	t.Helper()
+	if _, err := exec.LookPath("nft"); err != nil && node.Kernel() {
+		t.Skip("there is no nft: the kernel cannot move the bytes")
+	}
 	r := &rig{network: lab.New(t), virtual: netip.MustParseAddr("10.99.0.100"), holder: -1}
 	r.client = r.network.Host("client", "10.99.0.150/24", "10.99.0.151/24", "10.99.0.152/24")
 	r.serveEcho(t, r.network.Host("vm", "10.99.0.200/24"))

@@ -35,7 +35,7 @@ func Kernel() bool { return os.Getenv(forwardingVariable) == "kernel" }
 // onHost are settings for a node alone on host: everything may be reached in
 // the lab's networks, without ticket and as often as wanted.
 func onHost(host *lab.Host) Settings {
-	s := Settings{
+	return Settings{
 		"internal_addrs":   []string{host.Addr().String()},
 		"disp_addrs":       []string{},
 		"api_port":         APIPort,
@@ -44,6 +44,7 @@ func onHost(host *lab.Host) Settings {
 		"api_key":          apiKey,
 		"cli_key":          clientKey,
 		"cluster_key":      sharedKey,
+		"forwarding":       Settings{}.forwarding(),
 		"limits":           map[string]any{"max_connections": 0, "open_per_client_per_s": 0},
 		"targets": map[string]any{
 			"allow":          []map[string]any{{"cidr": "10.99.0.0/24"}, {"cidr": "fd99::/64"}},
@@ -51,10 +52,17 @@ func onHost(host *lab.Host) Settings {
 			"require_ticket": false,
 		},
 	}
-	if mode := os.Getenv(forwardingVariable); mode != "" {
-		s["forwarding"] = mode
+}
+
+// forwarding is that of a node with s over the usual settings.
+func (s Settings) forwarding() string {
+	if mode, said := s["forwarding"].(string); said {
+		return mode
 	}
-	return s
+	if Kernel() {
+		return "kernel"
+	}
+	return "proxy"
 }
 
 // document is the JSON of s over the settings of a node alone on host.

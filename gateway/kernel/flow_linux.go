@@ -25,6 +25,7 @@ type Flow struct {
 	spread      bool // the directory knows it
 	plain       bool // its packets have no timestamps
 	up, down    int64
+	noted       time.Time // when this process came to know it
 	kicked      time.Time // zero: not yet
 }
 

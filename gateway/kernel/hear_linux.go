@@ -49,10 +49,14 @@ func (k *Kernel) look(ctx context.Context, now time.Time) error {
 	k.looked = now
 	k.mu.Unlock()
 	there := make(map[conntrack.Tuple]bool, len(entries))
+	var unheard []conntrack.Flow
 	for _, e := range entries {
 		k.mu.Lock()
 		f := k.flows[e.Orig]
 		ours, _ := k.ours(e)
+		if ours && f != nil && f.unheard(e, now) {
+			unheard = append(unheard, e)
+		}
 		k.mu.Unlock()
 		if !ours {
 			continue
@@ -60,6 +64,7 @@ func (k *Kernel) look(ctx context.Context, now time.Time) error {
 		there[e.Orig] = true
 		k.saw(ctx, f, e, now)
 	}
+	k.sound(ctx, unheard)
 	k.mu.Lock()
 	var gone []*Flow
 	for at, f := range k.flows {
@@ -101,7 +106,7 @@ func (k *Kernel) former(e conntrack.Flow) bool {
 
 // begin takes a flow that was not known.
 func (k *Kernel) begin(ctx context.Context, e conntrack.Flow, adopted bool, now time.Time) {
-	f := &Flow{kernel: k, entry: e, Adopted: adopted, begun: e.Status != 0 || !adopted}
+	f := &Flow{kernel: k, entry: e, Adopted: adopted, begun: e.Status != 0 || !adopted, noted: now}
 	f.life = life{id: e.ID, born: now, active: now}
 	if !e.Start.IsZero() && e.Start.Before(now) {
 		f.life.born = e.Start

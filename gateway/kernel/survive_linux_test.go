@@ -279,3 +279,27 @@ func TestFlowsOfBeforeTheStartAreNobodys(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A connection that ended while nobody could see it has ended; one that is only silent goes
+// on.
+func TestInjectedFlowWhoseEndsAreGone(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Poll = 200 * time.Millisecond
+	w.start(w.b)
+	gone, silent := w.session(), w.session()
+	if err := w.a.Unplug(); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []*net.TCPConn{gone.client, gone.vm} {
+		_ = end.SetLinger(0) // what it says on closing reaches nobody
+		_ = end.Close()
+	}
+	w.failOver(w.a, w.b)
+	if got := heard(t, w.b.owner.ended, "the end of the one that is gone"); got.flow.Client().String() != gone.client.LocalAddr().String() {
+		t.Errorf("got the end of %s, want that of %s", got.flow.Client(), gone.client.LocalAddr())
+	}
+	time.Sleep(2 * time.Second) // the silent one is asked in that time
+	if err := errors.Join(says(silent.vm, silent.client, "from the VM"), says(silent.client, silent.vm, "from the client")); err != nil {
+		t.Error(err)
+	}
+}

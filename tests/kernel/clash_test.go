@@ -31,6 +31,7 @@ func TestClashingPortsSurvive(t *testing.T) {
 			if len(ports) != len(c.all) && forwarding() == "kernel" {
 				t.Errorf("got %d source ports for %d sessions, want one for each", len(ports), len(c.all))
 			}
+			c.goOn("begun") // by then the other node was told of the last one, too
 			for range 2 {
 				undo := cutOff(a)
 				r.takes(b)

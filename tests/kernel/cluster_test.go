@@ -26,11 +26,13 @@ func TestTwoOfThreeNodesDie(t *testing.T) {
 	parallel(t)
 	r := newRig(t, shape{nodes: 3})
 	c := r.crowd(many / 2)
+	c.goOn("begun") // by then the others were told of the last one, too
 	r.nodes[0].perish()
 	r.takes(r.nodes[1])
 	c.goOn("the first one is dead")
 	eventually(t, "the nodes know", func() bool { return r.nodes[1].alive() == 2 && r.nodes[2].alive() == 2 })
 	c.grow(many / 2)
+	c.goOn("more have begun")
 	r.nodes[1].perish()
 	r.takes(r.nodes[2])
 	c.goOn("two are dead")
@@ -51,6 +53,7 @@ func TestNothingIsResurrected(t *testing.T) {
 			r := newRig(t, shape{nodes: 2})
 			a, b := r.nodes[0], r.nodes[1]
 			c := r.crowd(10 * int(manners))
+			c.goOn("begun")
 			undo := tr.does(a)
 			r.takes(b)
 			c.goOn("at the second node")

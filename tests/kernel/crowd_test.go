@@ -117,10 +117,12 @@ func (c *crowd) living() []*session {
 
 // excused are sessions that a node relayed which has lost the address: on a machine that
 // is too busy to let it run, that happens without anybody's doing.
-func (r *rig) excused(s *session) bool {
-	return s.relayed && !r.shape.alone && slices.ContainsFunc(r.owners.Spans(s.began), func(span lab.Span) bool {
-		return !slices.Equal(span.Owners, r.owners.Spans(s.began)[0].Owners)
-	})
+func (r *rig) excused(s *session) bool { return s.relayed && r.moved(s.began) }
+
+// moved tells whether another node has, or had, the address since a moment.
+func (r *rig) moved(since time.Time) bool {
+	spans := r.owners.Spans(since)
+	return !r.shape.alone && slices.ContainsFunc(spans, func(span lab.Span) bool { return !slices.Equal(span.Owners, spans[0].Owners) })
 }
 
 // lost are the sessions that do not go on although they should.

@@ -54,7 +54,7 @@ func (s *Server) onGrant(c echo.Context, do func(gateway.ConnectionID, gateway.S
 	}
 	err = do(id, token)
 	if errors.Is(err, gateway.ErrNotFound) { // another node may have taken it over just now
-		if node := s.owner(c, id, token); node.IsValid() {
+		if node := s.heir(c, id, token); node.IsValid() {
 			return s.forward(c, c.Request(), node, data)
 		}
 	}

@@ -90,22 +90,9 @@ func (k *Kernel) Apply(cfg Config) error {
 	if table != nil && (old.Rules.Mark != cfg.Rules.Mark || old.Rules.Condemned != cfg.Rules.Condemned) {
 		return errors.New("the marks of flows cannot change while there may be flows")
 	}
-	var adopted []rules.Grant
-	err := k.deps.Within(func() (err error) {
-		if err = able(cfg.Rules); err != nil || table != nil {
-			return err
-		}
-		if table, err = conntrack.Open(); err == nil {
-			adopted, err = k.rules.Adopt()
-		}
-		return err
-	})
+	adopted, err := k.open(cfg, &table)
 	if err == nil {
-		var grants []rules.Grant
-		if !old.Enabled {
-			grants = k.all()
-		}
-		err = k.deps.Within(func() error { return k.rules.Apply(cfg.Rules, grants...) })
+		err = k.ruled(cfg, old.Enabled)
 	}
 	if err != nil {
 		if table != nil && old.Rules.Mark == 0 {
@@ -115,6 +102,29 @@ func (k *Kernel) Apply(cfg Config) error {
 	}
 	k.enable(cfg, table, adopted)
 	return k.commit()
+}
+
+// open makes sure that this host can, and opens what is needed where it was not yet.
+func (k *Kernel) open(cfg Config, table **conntrack.Table) (adopted []rules.Grant, err error) {
+	err = k.deps.Within(func() (err error) {
+		if err = able(cfg.Rules); err != nil || *table != nil {
+			return err
+		}
+		if *table, err = conntrack.Open(); err == nil {
+			adopted, err = k.rules.Adopt()
+		}
+		return err
+	})
+	return adopted, err
+}
+
+// ruled makes the table of nftables what cfg says, from the start with the grants there are.
+func (k *Kernel) ruled(cfg Config, was bool) error {
+	var grants []rules.Grant
+	if !was {
+		grants = k.all()
+	}
+	return k.deps.Within(func() error { return k.rules.Apply(cfg.Rules, grants...) })
 }
 
 // enable takes over what Apply has made.

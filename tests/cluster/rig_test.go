@@ -87,7 +87,10 @@ func (r *rig) addNode(t *testing.T, i, n int, over node.Settings) {
 		addrs = append(addrs, fmt.Sprintf("10.99.0.%d", k+1))
 	}
 	host := r.network.Host(fmt.Sprintf("node%d", i+1), addrs[i]+"/24")
-	settings := node.Settings{"internal_addrs": addrs, "virtual_addr": r.virtual.String(), "balancer_api_port": frontAPI}
+	settings := node.Settings{
+		"internal_addrs": addrs, "virtual_addr": r.virtual.String(), "balancer_api_port": frontAPI,
+		"vrrp": map[string]any{"advert_ms": 300}, // a busy machine stands still for a while, which is no test of this package
+	}
 	maps.Copy(settings, over)
 	r.hosts = append(r.hosts, host)
 	r.nodes = append(r.nodes, nil)

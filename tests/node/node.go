@@ -131,7 +131,7 @@ func (n *Node) steers(ctx context.Context) error {
 	if n.cfg.Settings.forwarding() != "kernel" {
 		return nil
 	}
-	_, err := n.Host.Run(ctx, exec.Command("nft", "list", "table", "inet", "vdi-gateway"))
+	_, err := n.Host.Run(ctx, exec.CommandContext(ctx, "nft", "list", "table", "inet", "vdi-gateway"))
 	if err != nil {
 		return fmt.Errorf("the kernel does not move the bytes: %w\n%s", err, n.Log())
 	}

@@ -100,7 +100,7 @@ func (c *crowd) once() {
 	}
 	var wrong []string
 	for _, s := range c.all {
-		if id := s.tunnel.ID; !c.r.excused(s) && (opens[id] != 1 || closes[id] != 1) {
+		if id := s.tunnel.ID; !c.r.moved(s.began) && (opens[id] != 1 || closes[id] != 1) {
 			wrong = append(wrong, fmt.Sprintf("%s: %d beginnings and %d ends", s, opens[id], closes[id]))
 		}
 	}

@@ -48,6 +48,7 @@ type rig struct {
 	vms             []*vmHost
 	owners          *lab.Owners // of virtual
 	sessions        int
+	stalls          *stalls
 }
 
 // forwarding is what is to be tested.
@@ -74,6 +75,7 @@ func newRig(t testing.TB, s shape) *rig {
 	if s.alone {
 		r.virtual, r.within = r.nodes[0].host.Addr(), r.nodes[0].leg.Addr()
 	}
+	r.stalls = watchStalls(t)
 	var err error
 	r.owners, err = r.outside.Owners(r.virtual)
 	r.try(err)

@@ -85,14 +85,20 @@ func (h *restful) add(w *wire, t tunnel, c net.Conn) {
 	h.tunnels[w], h.conns = append(h.tunnels[w], t), append(h.conns, c)
 }
 
-// end gives them back.
-func (h *restful) end() (err error) {
+// end gives them back, all clients theirs at once: the node does not wait long for somebody
+// who says nothing.
+func (h *restful) end() error {
+	var group errgroup.Group
 	for w, tunnels := range h.tunnels {
-		for _, t := range tunnels {
-			err = first(err, w.giveBack(t))
-		}
-		w.close()
+		group.Go(func() (err error) {
+			defer w.close()
+			for _, t := range tunnels {
+				err = first(err, w.giveBack(t))
+			}
+			return err
+		})
 	}
+	err := group.Wait()
 	for _, c := range h.conns {
 		_ = c.Close()
 	}

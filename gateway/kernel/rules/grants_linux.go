@@ -91,7 +91,7 @@ func (r *Rules) edit(edits map[netip.AddrPort]Grant) error {
 	for _, k := range classes {
 		ops = append(ops, k.made()...)
 	}
-	if err := commitParts(append(ops, added(come)...)); err != nil {
+	if err := commitParts(r.line.flush, append(ops, added(come)...)); err != nil {
 		return err
 	}
 	r.classes = append(r.classes, classes...)

@@ -209,7 +209,7 @@ func TestErrorNamesTheObject(t *testing.T) {
 		}}}, "set grants4"},
 	} {
 		r.here(func() error {
-			if err := commit(tt.ops); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if err := commit(flush, tt.ops); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s: got %v, want %q in it", tt.name, err, tt.want)
 			}
 			return nil

@@ -41,7 +41,7 @@ func (r *Rules) Drain() error {
 	if err != nil {
 		return err
 	}
-	if err := commit(p.drained()); err != nil {
+	if err := commit(flush, p.drained()); err != nil {
 		return err
 	}
 	r.cfg, r.grants, r.classes = nil, map[netip.AddrPort]Grant{}, p.classes

@@ -21,6 +21,7 @@ type Rules struct {
 	cfg     *Config                  // applied last; nil before
 	grants  map[netip.AddrPort]Grant // as far as we know; nil before the kernel was asked
 	classes []class                  // that the kernel has, in order
+	line    line
 }
 
 // New makes the owner of the table and touches nothing.
@@ -90,7 +91,7 @@ func (r *Rules) renew(cfg *Config, more map[netip.AddrPort]Grant) error {
 	if err := r.edit(more); err != nil {
 		return err
 	}
-	return commit(layoutOf(cfg, r.classes).renewed())
+	return commit(flush, layoutOf(cfg, r.classes).renewed())
 }
 
 // replace makes the table from nothing, with the grants that are known, and more.
@@ -106,10 +107,10 @@ func (r *Rules) replace(p *present, cfg *Config, more map[netip.AddrPort]Grant) 
 	}
 	ops = append(ops, operation{"table " + tableName, func(c *nftables.Conn) error { c.AddTable(table()); return nil }})
 	ops = append(ops, l.made()...)
-	err := commit(append(ops, added(grants)...))
+	err := commit(flush, append(ops, added(grants)...))
 	if errors.Is(err, unix.EMSGSIZE) { // see commitParts
-		if err = commit(ops); err == nil {
-			err = commitParts(added(grants))
+		if err = commit(flush, ops); err == nil {
+			err = commitParts(flush, added(grants))
 		}
 	}
 	if err == nil {
@@ -129,7 +130,7 @@ func (r *Rules) Delete() error {
 		return err
 	}
 	if p.exists {
-		err = commit([]operation{{"table " + tableName, deleteTable}})
+		err = commit(flush, []operation{{"table " + tableName, deleteTable}})
 	}
 	if err == nil {
 		r.cfg, r.grants, r.classes = nil, nil, nil

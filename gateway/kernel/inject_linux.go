@@ -41,6 +41,8 @@ type injection struct {
 	flows  []conntrack.Flow              // to be made
 	since  map[conntrack.Tuple]time.Time // of those that were not refused
 	failed []error
+	// revoked have no grant here: they end, and their ends have to know.
+	revoked []conntrack.Flow
 }
 
 func (k *Kernel) inject(ctx context.Context, records []Record, i *injection) error {
@@ -52,7 +54,10 @@ func (k *Kernel) inject(ctx context.Context, records []Record, i *injection) err
 			i.failed = append(i.failed, &NotInjected{r.ID, err})
 		}
 	}
+	// Those that are condemned are found by the loop, which resets both ends.
+	_, condemned := k.table.Inject(ctx, i.revoked)
 	missed, err := k.table.Inject(ctx, i.flows)
+	err = errors.Join(err, condemned)
 	for _, m := range missed {
 		delete(i.since, m.Flow.Orig)
 		i.failed = append(i.failed, &NotInjected{idOf(m.Flow.Orig), m.Err})
@@ -68,6 +73,8 @@ func (k *Kernel) sort(r Record, i *injection) error {
 	}
 	f := s.flow(k.mark())
 	if err := k.grantedHere(s); err != nil {
+		f.Mark = k.condemned()
+		i.revoked = append(i.revoked, f)
 		return err
 	}
 	i.flows, i.since[f.Orig] = append(i.flows, f), s.since
@@ -93,6 +100,12 @@ func (k *Kernel) mark() uint32 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.cfg.Rules.Mark
+}
+
+func (k *Kernel) condemned() uint32 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.cfg.Rules.Condemned
 }
 
 // grantedHere tells why a flow may not live here.

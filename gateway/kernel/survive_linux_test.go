@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -301,5 +302,30 @@ func TestInjectedFlowWhoseEndsAreGone(t *testing.T) {
 	time.Sleep(2 * time.Second) // the silent one is asked in that time
 	if err := errors.Join(says(silent.vm, silent.client, "from the VM"), says(silent.client, silent.vm, "from the client")); err != nil {
 		t.Error(err)
+	}
+}
+
+// A flow whose grant was taken away before its node died ends at both ends.
+func TestRevokedFlowIsResetAtBothEnds(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Poll = 100 * time.Millisecond
+	w.start(w.b)
+	s := w.session()
+	if err := w.a.Unplug(); err != nil {
+		t.Fatal(err)
+	}
+	w.b.Forbid("admin", w.grant)
+	if err := w.b.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	if failed, err := w.b.Inject(t.Context(), w.b.shared.all()); err != nil || len(failed) != 1 {
+		t.Errorf("got %v and %v, want one flow without a grant", failed, err)
+	}
+	w.serve(w.b)
+	for name, end := range map[string]*net.TCPConn{"client": s.client, "VM": s.vm} {
+		_ = end.SetReadDeadline(time.Now().Add(patience))
+		if _, err := end.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the %s: got %v, want a reset", name, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 func TestFiveFailoversInARow(t *testing.T) {
@@ -68,6 +69,7 @@ func TestNothingIsResurrected(t *testing.T) {
 			r.wantReset(revoked, ending)
 			undo()
 			r.serves(b)
+			time.Sleep(told) // nobody can be asked whether it has been told of all
 			c.goOn("the first node is back")
 			c.stayEnded(b, append(ended, revoked...))
 			b.failover()

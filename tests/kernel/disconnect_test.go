@@ -11,6 +11,9 @@ func TestDisconnectDuringFailover(t *testing.T) {
 	for name, wait := range map[string]time.Duration{"at once": 0, "while it is noticed": 150 * time.Millisecond, "at the take-over": 280 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			parallel(t)
+			if !full && wait > 0 {
+				t.Skip("in the full matrix")
+			}
 			r := newRig(t, shape{nodes: 2})
 			a, b := r.nodes[0], r.nodes[1]
 			c := r.crowd(10 * int(manners))

@@ -13,8 +13,12 @@ import (
 	"vdi-gateway/gateway/kernel/rules"
 )
 
-// leaveTime bounds how long a node that stops waits for its kernel to forget its flows.
-const leaveTime = 2 * time.Second
+const (
+	// leaveTime bounds how long a node that stops waits for its kernel to forget its flows.
+	leaveTime = 2 * time.Second
+	// carryTime bounds how long a node that becomes active tries to carry on what there was.
+	carryTime = 10 * time.Second
+)
 
 const unopened = "the port of a tunnel cannot be opened: its client cannot connect again"
 
@@ -101,7 +105,9 @@ func (g *Gateway) Carry(ctx context.Context) {
 		records = g.deps.Flows.All()
 	}
 	began := time.Now()
-	failed, err := g.kernel.Inject(ctx, records)
+	late, cancel := beyond(ctx, carryTime)
+	defer cancel()
+	failed, err := g.kernel.Inject(late, records)
 	if !steering {
 		return
 	}
@@ -113,6 +119,18 @@ func (g *Gateway) Carry(ctx context.Context) {
 	case len(records) > 0:
 		log.Infof("carrying on %d connections of the node before", len(records)-len(failed))
 	}
+}
+
+// beyond is a context that goes on when ctx's deadline has passed, for d in all: the
+// addresses do not wait any longer then, but flows that come late are better than none.
+func beyond(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			cancel()
+		}
+	})
+	return late, func() { stop(); cancel() }
 }
 
 // discard forgets flows that could not be taken over, since nobody carries them.

@@ -15,13 +15,19 @@ ARGS     ?=
 # file with the general information.
 SWAG := $(GO) tool swag init --quiet --dir ./api,./settingsdb --generalInfo api.go --outputTypes json --output ./api/swagger
 
+# What users see is tested with either value of `forwarding`. The second run, with the
+# kernel, is a part in `make test`, and all of both packages in `make e2e`.
+OUTSIDE := ./tests/e2e ./tests/cluster
+OUTSIDE_PART := AccessList|HalfClose|TwoHundred|AddressFamilies|Strangers|KilledVM|NothingIsLeft|Gvnccapture|TheContract|AnOwnerThatDies|APortIsOpen|AnyNodeSpeaks
+KERNEL := VDI_GATEWAY_FORWARDING=kernel
+
 # The tools of `make lint` have a module of their own, so that what they need
 # stays out of go.mod.
 TOOLS := tests/tools/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover bench-console e2e generate novnc clean
+.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover bench-console bench-survive bench-kernel e2e generate novnc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +47,8 @@ test: need ## install what the tests need where possible, then check everything 
 	@echo "compiling (the first time takes a minute or two: SQLite is compiled from C)"
 	@$(GO) vet -tags e2e ./...
 	@tests/run.sh -timeout 8m ./...
+	@echo "a part of it once more, the kernel moving the bytes"
+	@$(KERNEL) tests/run.sh -count=1 -timeout 3m -run '$(OUTSIDE_PART)' $(OUTSIDE)
 
 race: need ## the tests under the race detector
 	@tests/install.sh
@@ -56,7 +64,7 @@ lint: need $(TOOLS)/.built ## the linters of .golangci.yml, staticcheck and gofu
 format: need $(TOOLS)/.built ## format every Go file
 	@$(TOOLS)/gofumpt -w .
 
-bench: bench-api bench-relay bench-cluster bench-failover bench-console ## every benchmark
+bench: bench-api bench-relay bench-cluster bench-failover bench-console bench-survive bench-kernel ## every benchmark
 
 bench-api: build ## the API: opens per second, start-up time, audit rows per second
 	@$(GO) run ./tests/bench api
@@ -77,9 +85,19 @@ bench-console: build ## WebSockets and the console beside websockify, nginx and 
 	@tests/install.sh bench
 	@$(GO) run ./tests/bench console
 
+bench-survive: build ## sessions whose node loses its power, beside HAProxy and Keepalived (root; up to 12 minutes)
+	@tests/install.sh bench
+	@$(GO) run ./tests/bench survive
+
+bench-kernel: build ## nftables that moves the bytes beside rules by hand, HAProxy and a router (root; up to 12 minutes)
+	@tests/install.sh bench
+	@$(GO) run ./tests/bench kernel
+
 e2e: need ## the full matrices with real peers (root; longer than `make test`)
 	@tests/install.sh
 	@tests/run.sh -tags e2e -count=1 -timeout 60m ./...
+	@echo "what users see once more, the kernel moving the bytes"
+	@$(KERNEL) tests/run.sh -tags e2e -count=1 -timeout 30m $(OUTSIDE)
 
 generate: need ## make the Swagger file and THIRD-PARTY-NOTICES anew
 	@$(SWAG)

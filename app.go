@@ -36,11 +36,17 @@ const (
 	// joinTime is how long a node that starts waits for others to tell what they
 	// know, and joinLook how often it looks whether they have.
 	joinTime = 2 * time.Second
+	// toldTime is how long it waits while some live that have not told all: had it the
+	// virtual address before, it would lose the sessions that it was not told of.
+	toldTime = 15 * time.Second
 	joinLook = 5 * time.Millisecond
 )
 
-// drainKey is where the store keeps that this node drains.
-const drainKey = "drain"
+// Where the store keeps that this node drains, and that its kernel has carried tunnels.
+const (
+	drainKey   = "drain"
+	steeredKey = "steered"
+)
 
 // app is one running node: the parts, and who tells them what to be.
 type app struct {
@@ -54,6 +60,7 @@ type app struct {
 	agreement  *agreement.Agreement
 	engine     *relay.Engine
 	gateway    *gateway.Gateway
+	kept       *kept
 	balancer   *balancer.Balancer
 	vrrp       *vrrp.VRRP
 	statistics *statistics.Server
@@ -66,10 +73,11 @@ type app struct {
 
 	mu      sync.Mutex
 	current settingsdb.Revision
+	steered bool                 // the kernel has, or may have, a table of this node
 	waiting *settingsdb.Revision // applied, to be rolled back unless confirmed
 	node    netip.Addr           // invalid: this host is none of the nodes
 	fault   error                // why the parts are not what current says
-	minor   error                // why there are no statistics; sessions are served without
+	minor   map[string]error     // what sessions are served without, by the name of its check
 	tried   time.Time            // when that was last tried
 	rolled  time.Time            // when a rollback was last tried
 	trying  bool                 // the parts are what a change wants that is not in force yet
@@ -90,17 +98,21 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 	a.acme = acme.New(acme.Deps{Dir: certificateDeps(store.Path()).Dir, Active: a.asksAuthority, Ask: a.askACME, Log: log})
 	a.audit = settingsdb.NewAudit(store, settingsdb.AuditConfig{}, log)
 	a.tickets = &ticketStore{db: store, cluster: a.cluster, vault: newVault(store.Path())}
+	a.kept = newKept(store, log)
+	a.cluster.kept = a.kept
 	a.statistics = statistics.New(statistics.Deps{Source: a.snapshot, Admit: a.gate.admits, TLS: a.certs, Version: version, Log: log})
 	a.gateway = gateway.New(gateway.Deps{
-		Tickets: a.tickets, Audit: a.record, Engine: a.engine, Directory: grants{a.cluster}, Certificate: a.certs.Viewers, Log: log,
+		Tickets: a.tickets, Audit: a.record, Engine: a.engine, Directory: grants{a.cluster}, Flows: flows{a.cluster}, Certificate: a.certs.Viewers, Log: log,
 		Dialled: func(took time.Duration, err error) { a.statistics.Dialled(took, err == nil) },
 	})
-	a.cluster.learn, a.cluster.unlearn = a.gateway.Learn, a.gateway.Unlearn
+	a.cluster.learn, a.cluster.unlearn, a.cluster.lose, a.cluster.revoked = a.gateway.Learn, a.gateway.Unlearn, a.gateway.Lose, a.gateway.Revoked
 	a.balancer = balancer.New(balancer.Deps{
 		Listen: frontDoors(a.engine), Header: frontHeader, Members: a.cluster.frontMembers,
 		Sticky: sticky{a.cluster.directory}, Held: a.gateway.Held, TLS: a.certs.Member, Log: log,
 	})
-	a.vrrp = vrrp.New(vrrp.Deps{Guard: guardCommandLine(), Log: log})
+	a.vrrp = vrrp.New(vrrp.Deps{
+		Guard: guardCommandLine(), Prepare: a.gateway.Carry, Followed: a.followed, Log: log,
+	})
 	a.api = api.New(api.Deps{
 		Gateway: a.gateway, Settings: a, Health: a.health, Ready: a.ready, Drain: a.drain, Failover: a.failover,
 		Internal: a.cluster.internal, Cluster: wide{a}, Elsewhere: a.gateway.Elsewhere,
@@ -122,6 +134,7 @@ func (a *app) run(ctx context.Context) error {
 	defer cancel()
 	// Each is stopped when all that need it have ended: the last one first.
 	audit := start(nil, a.audit.Run)
+	memory := start(nil, a.kept.run)
 	files := start(nil, a.certs.Run)
 	front := start(cancel, a.api.Run) // a node that cannot be reached any more is no use
 	loops := start(cancel, a.engine.Run)
@@ -132,7 +145,7 @@ func (a *app) run(ctx context.Context) error {
 	if err == nil {
 		a.serve(ctx)
 	}
-	return errors.Join(err, authority.stop(), figures.stop(), peers.stop(), loops.stop(), front.stop(), files.stop(), audit.stop())
+	return errors.Join(err, authority.stop(), figures.stop(), peers.stop(), loops.stop(), front.stop(), files.stop(), memory.stop(), audit.stop())
 }
 
 // serve runs the parts that bring clients to their VMs until ctx is done. The virtual
@@ -160,24 +173,36 @@ func (a *app) serve(stop context.Context) {
 // join waits until this node knows what the others do: one that serves before
 // would refuse their clients. It does not wait for nodes that are not there.
 func (a *app) join(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, joinTime)
-	defer cancel()
+	began := time.Now()
 	tick := time.NewTicker(joinLook)
 	defer tick.Stop()
-	for !a.cluster.directory.Joined() && ctx.Err() == nil {
+	for !a.cluster.directory.Joined() && ctx.Err() == nil && time.Since(began) < a.joinTime() {
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
 	}
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), dbTime)
+	a.log.WithField("took", time.Since(began).String()).Debug("heard what the others know")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTime)
 	defer cancel()
 	if err := a.tickets.publish(ctx, time.Now()); err != nil {
 		a.log.WithError(err).Warn("tickets from before the start are unknown to the other nodes")
 	}
+	if len(a.cluster.others()) == 0 {
+		a.recall(ctx)
+	}
+	a.gateway.Reconcile()
 	a.mu.Lock()
 	a.joined = true
 	a.mu.Unlock()
+}
+
+// joinTime is how long it waits for those who live now.
+func (a *app) joinTime() time.Duration {
+	if len(a.cluster.others()) > 0 {
+		return toldTime
+	}
+	return joinTime
 }
 
 // load reads what the node is to be, and rolls back a change whose time to be
@@ -198,13 +223,21 @@ func (a *app) load(ctx context.Context) error {
 		return err
 	}
 	a.gateway.SetDrain(draining != "")
+	steered, err := a.store.State(ctx, steeredKey)
+	if err != nil {
+		return err
+	}
+	a.steered = steered != ""
 	s := a.current.Settings
-	alone := s.VirtualAddr == "" || len(s.InternalAddrs) < 2 // else others may have confirmed it
-	if alone && a.waiting != nil && !time.Now().Before(*a.waiting.RollbackAt) {
+	if alone(s) && a.waiting != nil && !time.Now().Before(*a.waiting.RollbackAt) {
 		return a.rollBack(ctx, func(settingsdb.Settings) error { return nil })
 	}
 	return nil
 }
+
+// alone tells whether there are no other nodes that may have confirmed a change, or know
+// of connections.
+func alone(s settingsdb.Settings) bool { return s.VirtualAddr == "" || len(s.InternalAddrs) < 2 }
 
 // begin brings the parts up. Only the API must come up; without the rest the
 // node says so in its health and keeps trying.
@@ -224,6 +257,11 @@ func (a *app) begin() error {
 		err = a.bring(newPlan(s, node))
 	}
 	a.settle(node, err)
+	if alone(s) { // its kernel's flows are its own from the start
+		ctx, cancel := context.WithTimeout(context.Background(), dbTime)
+		defer cancel()
+		a.recall(ctx)
+	}
 	for _, w := range settingsdb.Warnings(s) {
 		a.log.Warn(w)
 	}
@@ -275,7 +313,7 @@ func (a *app) tend(ctx context.Context) error {
 
 func (a *app) retry(now time.Time) {
 	a.mu.Lock()
-	due := (a.fault != nil || a.minor != nil) && !a.trying && now.Sub(a.tried) >= retryEvery
+	due := (a.fault != nil || len(a.minor) > 0) && !a.trying && now.Sub(a.tried) >= retryEvery
 	s := a.current.Settings
 	a.mu.Unlock()
 	if !due || !a.changing.TryLock() {

@@ -138,7 +138,27 @@ func (w wide) Connections(ctx context.Context, f gateway.Filter) ([]gateway.Conn
 	for _, p := range pages {
 		list, total = append(list, p.Connections...), total+p.Total
 	}
-	return list, total, err
+	known := len(list)
+	list = once(list)
+	return list, total - known + len(list), err
+}
+
+// once leaves one entry of each connection. For a moment two nodes have one whose client has
+// come to the other one: then that of who has more to tell of it counts.
+func once(list []gateway.Connection) []gateway.Connection {
+	at := map[gateway.ConnectionID]int{}
+	left := list[:0]
+	for _, c := range list {
+		i, twice := at[c.ID]
+		switch {
+		case !twice:
+			at[c.ID] = len(left)
+			left = append(left, c)
+		case left[i].ConnectedAt.Before(c.ConnectedAt):
+			left[i] = c
+		}
+	}
+	return left
 }
 
 // Disconnect ends connections wherever they are. An id is missing when no node

@@ -13,6 +13,7 @@ import (
 	"vdi-gateway/api/peer"
 	"vdi-gateway/balancer/directory"
 	"vdi-gateway/gateway"
+	"vdi-gateway/gateway/kernel"
 )
 
 // Kinds of records that the nodes share.
@@ -20,6 +21,7 @@ const (
 	kindGrant  = "grant"
 	kindTicket = "ticket"
 	kindSticky = "sticky"
+	kindFlow   = "flow"
 )
 
 // cluster is what this node knows of the others and its way to reach them. A
@@ -31,6 +33,9 @@ type cluster struct {
 	internal  *peer.Server
 	learn     func(gateway.Record) error // set before anything runs
 	unlearn   func(gateway.ConnectionID)
+	lose      func(gateway.ConnectionID)
+	revoked   func(gateway.ConnectionID) bool
+	kept      *kept
 	applied   planCluster // one apply at a time
 	log       logrus.FieldLogger
 }
@@ -89,8 +94,18 @@ func (c *cluster) changed(r directory.Record, gone bool) {
 	switch {
 	case r.Kind != kindGrant:
 	case gone:
+		c.kept.drop(gateway.ConnectionID(r.Key))
 		c.unlearn(gateway.ConnectionID(r.Key))
+		if r.Node != c.own() {
+			c.lose(gateway.ConnectionID(r.Key))
+		}
+	case r.Node != c.own() && c.revoked(gateway.ConnectionID(r.Key)):
+		c.unlearn(gateway.ConnectionID(r.Key))
+		c.directory.Delete(kindGrant, r.Key)
 	default:
+		if r.Node != c.own() {
+			c.kept.drop(gateway.ConnectionID(r.Key))
+		}
 		if err := c.learn(gatewayRecord(r)); err != nil && !errors.Is(err, gateway.ErrSlotTaken) {
 			c.log.WithError(err).WithField("node", r.Node).Warn("a connection of another node cannot be served here")
 		}
@@ -142,6 +157,7 @@ type grants struct{ *cluster }
 // Share has every living node know the grant before it returns. A node that
 // cannot serve it, for another reason than a rival, does not keep it from others.
 func (g grants) Share(ctx context.Context, r gateway.Record) error {
+	g.kept.note(r)
 	err := g.directory.Share(ctx, grantRecord(r))
 	var refused *directory.Refused
 	switch {
@@ -156,10 +172,16 @@ func (g grants) Share(ctx context.Context, r gateway.Record) error {
 }
 
 // Spread lets the others know in a while.
-func (g grants) Spread(r gateway.Record) { g.directory.Put(grantRecord(r)) }
+func (g grants) Spread(r gateway.Record) {
+	g.kept.note(r)
+	g.directory.Put(grantRecord(r))
+}
 
 // Forget tells that the grant has ended.
-func (g grants) Forget(id gateway.ConnectionID) { g.directory.Delete(kindGrant, string(id)) }
+func (g grants) Forget(id gateway.ConnectionID) {
+	g.kept.drop(id)
+	g.directory.Delete(kindGrant, string(id))
+}
 
 // Living lists the nodes that are alive.
 func (g grants) Living() []netip.Addr { return g.living() }
@@ -171,6 +193,32 @@ func (g grants) Reopen(ctx context.Context, node netip.Addr, r gateway.Reopening
 
 func grantRecord(r gateway.Record) directory.Record {
 	return directory.Record{Kind: kindGrant, Key: string(r.ID), Value: r.Value, Expires: r.Expires}
+}
+
+// flows is the directory as the kernel data path wants it.
+type flows struct{ *cluster }
+
+// Spread lets the others know a connection that this node's kernel carries.
+func (f flows) Spread(r kernel.Record) {
+	f.directory.Put(directory.Record{Kind: kindFlow, Key: r.ID, Value: r.Value})
+}
+
+// Forget tells that it has ended, unless another node carries it on.
+func (f flows) Forget(id string) {
+	if r, known := f.directory.Get(kindFlow, id); known && r.Node == f.own() {
+		f.Discard(id)
+	}
+}
+
+// Discard tells that it has ended.
+func (f flows) Discard(id string) { f.directory.Delete(kindFlow, id) }
+
+// All are the connections that the kernels of all nodes carry.
+func (f flows) All() (list []kernel.Record) {
+	for r := range f.directory.All(kindFlow) {
+		list = append(list, kernel.Record{ID: r.Key, Value: r.Value})
+	}
+	return list
 }
 
 // sticky is where the balancer keeps which node a source was sent to: the key is

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"vdi-gateway/api"
@@ -67,9 +69,11 @@ func checkMembers(members []api.Member, revision int64) error {
 
 // The checks of a node. The first two decide whether it serves at all.
 const (
-	checkSetup  = "setup"
-	checkTunnel = "tunnel"
-	checkAudit  = "audit"
+	checkSetup      = "setup"
+	checkTunnel     = "tunnel"
+	checkAudit      = "audit"
+	checkStatistics = "statistics"
+	checkForwarding = "forwarding"
 )
 
 // serves tells whether a node that fails the check serves nobody.
@@ -94,10 +98,10 @@ func (a *app) checks(ctx context.Context, fault error) []api.Check {
 	a.mu.Lock()
 	minor := a.minor
 	a.mu.Unlock()
-	if minor != nil {
-		list = append(list, check("statistics", minor, ""))
+	for _, name := range slices.Sorted(maps.Keys(minor)) {
+		list = append(list, check(name, minor[name], ""))
 	}
-	return list
+	return append(list, forwardingChecks(a.gateway.Forwarding())...)
 }
 
 // clusterChecks are those of a node that is not alone.

@@ -13,7 +13,7 @@ import (
 // step is what one part does of a plan.
 type step struct {
 	apply func(plan) error
-	minor bool // sessions are served without it
+	minor string // the name of its check in health: sessions are served without it
 }
 
 // steps are what it takes to apply a plan, in order.
@@ -24,9 +24,10 @@ func (a *app) steps() []step {
 		{apply: func(p plan) error { a.acme.Apply(p.acme); return nil }},
 		{apply: func(p plan) error { return a.api.Apply(p.api) }},
 		{apply: func(p plan) error { return a.cluster.apply(p.cluster) }},
-		{apply: func(p plan) error { return a.statistics.Apply(p.statistics) }, minor: true},
+		{apply: func(p plan) error { return a.statistics.Apply(p.statistics) }, minor: checkStatistics},
 		{apply: func(p plan) error { return a.balancer.Apply(p.balancer) }},
 		{apply: func(p plan) error { return a.vrrp.Apply(p.vrrp) }},
+		{apply: func(p plan) error { return a.steer(p.kernel) }, minor: checkForwarding},
 		{apply: func(p plan) error { return a.gateway.Apply(p.gateway) }},
 	}
 }
@@ -67,24 +68,38 @@ func (a *app) carryOut(next, was plan) error {
 }
 
 // bring applies a plan as far as possible, for a node that has nothing to go back
-// to. A port of the statistics that is taken keeps nobody from his desktop.
+// to. A port of the statistics that is taken, or a kernel that lacks something, keeps
+// nobody from his desktop.
 func (a *app) bring(p plan) error {
-	var fault, minor error
+	var fault error
+	minor := map[string]error{}
 	for _, s := range a.steps() {
-		if err := s.apply(p); s.minor {
-			minor = err
-		} else {
+		err := s.apply(p)
+		switch {
+		case s.minor == "":
 			fault = errors.Join(fault, err)
+		case err != nil:
+			minor[s.minor] = err
 		}
 	}
 	a.mu.Lock()
-	news := minor != nil && a.minor == nil
+	was := a.minor
 	a.minor = minor
 	a.mu.Unlock()
-	if news {
-		a.log.WithError(minor).Warn("there are no statistics; trying again every two seconds")
+	for name, err := range minor {
+		if was[name] == nil {
+			a.log.WithError(err).Warn(lacking(name))
+		}
 	}
 	return fault
+}
+
+// lacking is what the journal says when a minor step fails.
+func lacking(name string) string {
+	if name == checkForwarding {
+		return "new tunnels are relayed; trying again every two seconds whether the kernel can carry them"
+	}
+	return "there are no statistics; trying again every two seconds"
 }
 
 // running is a part that runs until it is stopped.

@@ -12,6 +12,7 @@ import (
 	"vdi-gateway/api/statistics"
 	"vdi-gateway/balancer"
 	"vdi-gateway/gateway"
+	"vdi-gateway/gateway/kernel"
 	"vdi-gateway/settingsdb"
 	"vdi-gateway/vrrp"
 )
@@ -20,6 +21,7 @@ import (
 // node. It stands where the original generated haproxy.cfg and keepalived.conf.
 type plan struct {
 	gateway     gateway.Config
+	kernel      kernel.Config
 	balancer    balancer.Config
 	cluster     planCluster
 	statistics  statistics.Config
@@ -36,7 +38,7 @@ type plan struct {
 // accepted are keys that other nodes may use beside cluster_key.
 func newPlan(s settingsdb.Settings, node netip.Addr, accepted ...string) plan {
 	return plan{
-		gateway: planGateway(s, node), balancer: planBalancer(s, node), cluster: planPeers(s, node, accepted...),
+		gateway: planGateway(s, node), kernel: planKernel(s, node), balancer: planBalancer(s, node), cluster: planPeers(s, node, accepted...),
 		statistics: planStatistics(s, node), vrrp: planVRRP(s, node), gate: planGate(s), certificate: planCertificate(s, accepted...),
 		acme: planACME(s, node), api: planAPI(s, node),
 	}
@@ -110,7 +112,7 @@ func planTargets(s settingsdb.Settings) gateway.Targets {
 		t.Allow = append(t.Allow, allow)
 	}
 	t.Refused = append(t.Refused, s.InternalAddrs...)
-	for _, addr := range []string{s.VirtualAddr, s.PublicAddr} {
+	for _, addr := range []string{s.VirtualAddr, s.InsideAddr, s.PublicAddr} {
 		if addr != "" {
 			t.Refused = append(t.Refused, addr)
 		}

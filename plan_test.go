@@ -260,6 +260,7 @@ func TestPlan(t *testing.T) {
 			tt.want(&want)
 			want.certificate = planCertificate(s) // has a table of its own
 			planConsole(&want.api, s, node)       // likewise
+			want.kernel = planKernel(s, node)     // likewise
 			same := cmp.Options{
 				cmpopts.EquateEmpty(),
 				cmp.AllowUnexported(plan{}, planCluster{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),

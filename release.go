@@ -27,11 +27,16 @@ func (c *releaseCommand) Run(ctx context.Context) error {
 	return err
 }
 
-// release removes the virtual address of the settings from this host.
+// release removes the virtual address of the settings from this host, and the one that
+// VMs see.
 func release(s settingsdb.Settings) ([]netip.Addr, error) {
 	v := virtualOf(s)
 	if !v.IsValid() || v.IsLoopback() {
 		return nil, nil
 	}
-	return vrrp.Release([]netip.Prefix{netip.PrefixFrom(v, s.VirtualPrefixLen)})
+	list := []netip.Prefix{netip.PrefixFrom(v, s.VirtualPrefixLen)}
+	if inside := insideOf(s); inside.IsValid() && inside != v {
+		list = append(list, netip.PrefixFrom(inside, inside.BitLen()))
+	}
+	return vrrp.Release(list)
 }

@@ -71,6 +71,10 @@ func (a *app) snapshot() statistics.Snapshot {
 		s.Nodes = nodeLines(members)
 		s.Directory = directoryLine(a.cluster.directory.Stats())
 	}
+	if k, carrying := a.gateway.Carried(); carrying {
+		s.Denied += k.Denied
+		s.Kernel = &statistics.Kernel{Flows: k.Flows, Refused: k.Refused, Limited: k.Limited, Dropped: k.Dropped}
+	}
 	if v := a.vrrp.Status(); v.Role != vrrp.RoleNone {
 		s.VRRP = vrrpLine(v)
 	}

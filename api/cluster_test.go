@@ -24,6 +24,7 @@ type cluster struct {
 	owners   map[string]netip.Addr // by connection and by token
 	silent   []netip.Addr          // do not answer
 	confused bool                  // each node takes the other for every owner
+	late     bool                  // the next question for an owner comes before the answer is known
 
 	between func(netip.AddrPort) netip.AddrPort // stands in front of a node
 }
@@ -62,6 +63,10 @@ func (c *cluster) elsewhere(own netip.Addr, id, token string) netip.Addr {
 	defer c.mu.Unlock()
 	if c.confused {
 		return map[netip.Addr]netip.Addr{addrA: addrB, addrB: addrA}[own]
+	}
+	if c.late {
+		c.late = false
+		return netip.Addr{}
 	}
 	owner, ok := c.owners[id]
 	if !ok {

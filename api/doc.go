@@ -40,7 +40,8 @@
 // Connections from Trusted addresses may begin with a PROXY header; then the
 // client is the one it names, everywhere. Requests about a connection that
 // another node serves are sent on to that node as the client made them, a
-// WebSocket with all that follows it, once at most (hopHeader). Lists and ends
+// WebSocket with all that follows it, once at most (hopHeader); twice when the connection
+// has passed to a third node meanwhile. Lists and ends
 // take in all nodes through Cluster, and name those that did not answer.
 // /internal/ is for the nodes themselves (package peer) and never reached through
 // a proxy.

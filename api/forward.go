@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -20,8 +21,9 @@ import (
 )
 
 const (
-	// hopHeader marks a request that a node forwarded: it goes no further. A
-	// client that sends it only keeps itself from being forwarded.
+	// hopHeader marks a request that a node forwarded: it goes no further, but for a
+	// grant that is another node's since, and then once. A client that sends it only
+	// keeps itself from being forwarded.
 	hopHeader = "Vdi-Gateway-Hop"
 	// forwardTime bounds reaching another node, and answerTime its answer: more
 	// than timeouts.dial_ms may be.
@@ -43,6 +45,26 @@ func (s *Server) owner(c echo.Context, id gateway.ConnectionID, token gateway.Se
 		return netip.Addr{}
 	}
 	return s.deps.Elsewhere(id, token)
+}
+
+// heir is the other node that has taken over a connection which was this one's when it was
+// called for; invalid: none has, or the request was forwarded twice.
+func (s *Server) heir(c echo.Context, id gateway.ConnectionID, token gateway.Secret) netip.Addr {
+	if s.deps.Elsewhere == nil || s.deps.Cluster == nil || hops(c.Request()) > 1 {
+		return netip.Addr{}
+	}
+	return s.deps.Elsewhere(id, token)
+}
+
+// hops is how many nodes have forwarded a request.
+func hops(r *http.Request) int {
+	switch r.Header.Get(hopHeader) {
+	case "":
+		return 0
+	case "1":
+		return 1
+	}
+	return 2
 }
 
 // forward lets node serve a request: body is what was read of it. The node
@@ -112,7 +134,7 @@ type upstream struct {
 // forwardable is r as another node gets it, over a connection of its own.
 func forwardable(r *http.Request, id string, body []byte) *http.Request {
 	out := r.Clone(r.Context())
-	out.Header.Set(hopHeader, "1")
+	out.Header.Set(hopHeader, strconv.Itoa(hops(r)+1))
 	out.Header.Del(echo.HeaderOrigin) // it was judged here
 	out.Header.Set(echo.HeaderXRequestID, id)
 	out.Body, out.ContentLength, out.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil

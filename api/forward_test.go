@@ -34,7 +34,7 @@ func TestGrantsOfAnotherNode(t *testing.T) {
 	if text := c.b.log.String(); !strings.Contains(text, "request_id=abc") {
 		t.Error("the owner's log does not know the request by its id")
 	}
-	c.a.cli("POST", "/v3/connect/", named(grant), hopHeader+": 1").is(404, "NOT_FOUND") // served here or nowhere
+	c.a.cli("POST", "/v3/connect/", named(grant), hopHeader+": 2").is(404, "NOT_FOUND") // served here or nowhere
 	c.a.cli("POST", "/v3/close_connection/", named(grant)).into(200, &closedAnswer{})
 	c.a.cli("POST", "/v3/close_connection/", named(grant)).is(404, "NOT_FOUND") // the owner says so
 	c.a.call("POST", "/v3/connect/", named(grant)).is(401, "UNAUTHORIZED")
@@ -42,6 +42,22 @@ func TestGrantsOfAnotherNode(t *testing.T) {
 
 // TestForwardedClientsKeepTheirAddress: a grant of mode port is its client's,
 // whichever node he comes to, and nobody else's.
+// Another node may take a grant over between the question whose it is and its use.
+func TestAGrantThatIsTakenOverMeanwhile(t *testing.T) {
+	c := newCluster(t)
+	grant := c.openOn(c.b, vm(t))
+	// By a node that has not heard of it either.
+	c.a.cli("POST", "/v3/connect/", named(grant), hopHeader+": 1").into(200, &leaseAnswer{})
+	for _, path := range []string{"/v3/connect/", "/v3/close_connection/"} {
+		c.mu.Lock()
+		c.late = true
+		c.mu.Unlock()
+		if got := c.a.cli("POST", path, named(grant)); got.status != 200 {
+			t.Errorf("%s: got %d %s, want 200", path, got.status, got.body)
+		}
+	}
+}
+
 func TestForwardedClientsKeepTheirAddress(t *testing.T) {
 	c := newCluster(t)
 	body := openText(vm(t), `"probe":false`)
@@ -146,7 +162,9 @@ func TestNodesOfTwoMinds(t *testing.T) {
 	c.mu.Lock()
 	c.confused = true
 	c.mu.Unlock()
-	c.a.cli("POST", "/v3/connect/", named(grant)).is(404, "NOT_FOUND")
+	c.a.cli("POST", "/v3/connect/", named(grant)).into(200, &leaseAnswer{}) // there and back
+	grant.ConnectionID = "3b241101-e2bb-4255-8caf-4136c566a962"
+	c.a.cli("POST", "/v3/connect/", named(grant)).is(404, "NOT_FOUND") // and no further
 }
 
 func TestOwnerDoesNotAnswer(t *testing.T) {

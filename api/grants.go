@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -51,7 +52,13 @@ func (s *Server) onGrant(c echo.Context, do func(gateway.ConnectionID, gateway.S
 	if node := s.owner(c, id, token); node.IsValid() {
 		return s.forward(c, c.Request(), node, data)
 	}
-	return do(id, token)
+	err = do(id, token)
+	if errors.Is(err, gateway.ErrNotFound) { // another node may have taken it over just now
+		if node := s.heir(c, id, token); node.IsValid() {
+			return s.forward(c, c.Request(), node, data)
+		}
+	}
+	return err
 }
 
 // renew extends a grant.

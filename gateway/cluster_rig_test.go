@@ -154,6 +154,7 @@ func (f *fleet) tell(to netip.Addr, id ConnectionID, e entry) error {
 	f.mu.Unlock()
 	if e.gone {
 		r.Unlearn(id)
+		r.Lose(id)
 		return nil
 	}
 	return r.Learn(e.Record)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/netip"
 	"time"
+
+	"vdi-gateway/gateway/kernel"
 )
 
 // ErrSlotTaken is what a node answers that knows another, older grant on the
@@ -17,6 +19,8 @@ type Record struct {
 	ID      ConnectionID
 	Expires time.Time // zero: never
 	Value   []byte
+	// Lasting: its session may outlive the process, since the kernel carries it.
+	Lasting bool
 }
 
 // Directory is what the nodes know of each other's grants. Spread and Forget
@@ -35,8 +39,26 @@ type Directory interface {
 	Reopen(ctx context.Context, node netip.Addr, r Reopening) (Grant, error)
 }
 
+// Flows is what the nodes know of connections that a kernel carries. Its methods must
+// not wait.
+type Flows interface {
+	kernel.Directory
+	// All are those that are known, whoever carries them.
+	All() []kernel.Record
+	// Discard forgets one that nobody can carry on.
+	Discard(id string)
+}
+
 // alone is the directory of a node that has no others.
 type alone struct{}
+
+// noFlows is what it knows of flows beyond its own.
+type noFlows struct{}
+
+func (noFlows) Spread(kernel.Record) {}
+func (noFlows) Forget(string)        {}
+func (noFlows) All() []kernel.Record { return nil }
+func (noFlows) Discard(string)       {}
 
 func (alone) Share(context.Context, Record) error { return nil }
 func (alone) Spread(Record)                       {}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -96,17 +97,17 @@ func (g *Gateway) endAll(ids []ConnectionID, detail string) []ConnectionID {
 type ending struct {
 	channels []*channel
 	why      relay.Reason
-	slots    []slot // whose doors it had
+	doors    []way
 }
 
 // revoke takes a grant out for good. The caller holds the lock, and passes the
 // answer to end after letting it go.
 func (g *Gateway) revoke(gr *grant, why relay.Reason, detail string) ending {
-	g.reg.remove(gr)
+	g.reg.revoke(gr, time.Now())
 	g.deps.Directory.Forget(gr.id)
 	gr.detail = detail
 	e := gr.cut(why)
-	e.slots = gr.shut()
+	e.doors = gr.shut()
 	return e
 }
 
@@ -118,12 +119,12 @@ func (gr *grant) cut(why relay.Reason) ending {
 // end ends sessions first: their grants are gone already, so nobody comes back
 // by a port that closes a moment later.
 func (g *Gateway) end(list []ending) {
-	var slots []slot
+	var doors []way
 	for _, e := range list {
 		for _, ch := range e.channels {
 			ch.kill(e.why)
 		}
-		slots = append(slots, e.slots...)
+		doors = append(doors, e.doors...)
 	}
-	g.ports.revoke(slots...)
+	g.ports.revoke(doors...)
 }

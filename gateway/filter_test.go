@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
+	"vdi-gateway/gateway/kernel"
 	"vdi-gateway/gateway/relay"
 )
 
@@ -38,7 +39,7 @@ func openPort(t testing.TB, addr netip.AddrPort, clients ...string) *ports {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- engine.Run(ctx) }()
-	p := newPorts(engine, func(relay.Visitor, netip.AddrPort, relay.Pair) *relay.Call { return nil }, silent())
+	p := newPorts(engine, kernel.New(kernel.Deps{}), func(relay.Visitor, netip.AddrPort, relay.Pair) *relay.Call { return nil }, silent())
 	t.Cleanup(func() {
 		p.close()
 		stop()
@@ -48,16 +49,16 @@ func openPort(t testing.TB, addr netip.AddrPort, clients ...string) *ports {
 		t.Fatal(err)
 	}
 	for _, c := range clients {
-		if err := p.admit(addr.Port(), c); err != nil {
+		if err := p.letIn(addr.Port(), c); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return p
 }
 
-// admit lets a client in from the moment it returns.
-func (p *ports) admit(number uint16, client string) error {
-	if err := p.allow(number, netip.MustParseAddr(client)); err != nil {
+// letIn lets a client in from the moment it returns.
+func (p *ports) letIn(number uint16, client string) error {
+	if err := p.allow(way{slot: slot{netip.MustParseAddr(client), number}}); err != nil {
 		return err
 	}
 	return p.reach(number)
@@ -114,7 +115,7 @@ func TestFilterFollowsItsClients(t *testing.T) {
 	needFilters(t)
 	addr := netip.AddrPortFrom(loopbackOf(t), 21000)
 	p := openPort(t, addr, "127.0.0.5", "127.0.0.6", "127.0.0.5")
-	at := func(client string) slot { return slot{netip.MustParseAddr(client), addr.Port()} }
+	at := func(client string) way { return way{slot: slot{netip.MustParseAddr(client), addr.Port()}} }
 	p.revoke(at("127.0.0.6"))
 	shut(t, "127.0.0.6", addr)
 	through(t, "127.0.0.5", addr)
@@ -226,6 +227,6 @@ func TestFilterIPv6(t *testing.T) {
 	addr := netip.AddrPortFrom(one, first)
 	p := openPort(t, addr, "2001:db8::1", "::1", "2001:db8::2", "::2")
 	through(t, "::1", addr)
-	p.revoke(slot{one, first})
+	p.revoke(way{slot: slot{one, first}})
 	shut(t, "::1", addr)
 }

@@ -25,6 +25,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"vdi-gateway/gateway/kernel"
 	"vdi-gateway/gateway/relay"
 )
 
@@ -50,6 +51,9 @@ type Deps struct {
 	// Directory is what the nodes of a cluster know in common; nil: this node
 	// is alone.
 	Directory Directory
+	// Flows are the connections that the kernel carries, as the nodes know them; nil:
+	// this node is alone.
+	Flows Flows
 	// Engine relays; its owner runs it, longer than the gateway. nil: the
 	// gateway has one of its own.
 	Engine *relay.Engine
@@ -66,6 +70,7 @@ type Deps struct {
 type Gateway struct {
 	deps    Deps
 	engine  *relay.Engine
+	kernel  *kernel.Kernel
 	ports   *ports
 	service *service
 	names   *names
@@ -87,6 +92,9 @@ type Gateway struct {
 	// forwarded are connections on their way to other nodes.
 	forwarded map[relay.Pair]struct{}
 	moved     traffic // of channels that have ended
+	// steering: the kernel carries what can be steered. carries: it is this node's.
+	steering, carries bool
+	flows             map[*kernel.Flow]*channel
 }
 
 // New returns a gateway that refuses everything until Apply.
@@ -102,7 +110,7 @@ func New(deps Deps) *Gateway {
 	if deps.Dialled == nil {
 		deps.Dialled = func(time.Duration, error) {}
 	}
-	g := &Gateway{deps: deps, engine: deps.Engine, reg: newRegistry(), opens: NewThrottle(0, 0), forwarded: map[relay.Pair]struct{}{}}
+	g := &Gateway{deps: deps, engine: deps.Engine, reg: newRegistry(), opens: NewThrottle(0, 0), forwarded: map[relay.Pair]struct{}{}, flows: map[*kernel.Flow]*channel{}}
 	if g.engine == nil {
 		g.engine = relay.New()
 	}
@@ -110,7 +118,11 @@ func New(deps Deps) *Gateway {
 		g.deps.Directory = alone{}
 	}
 	g.quiet.L = &g.mu
-	g.ports = newPorts(g.engine, g.knock, deps.Log)
+	if deps.Flows == nil {
+		g.deps.Flows = noFlows{}
+	}
+	g.kernel = kernel.New(kernel.Deps{Owner: flowOwner{g}, Directory: g.deps.Flows, Log: deps.Log})
+	g.ports = newPorts(g.engine, g.kernel, g.knock, deps.Log)
 	g.events = newChronicle(deps.Log, deps.Audit)
 	g.service = newService(g.engine, deps.Resolve, deps.Log)
 	g.names = newNames(deps.Resolve, deps.Log)
@@ -129,15 +141,20 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.deps.Engine == nil {
 		engine.Go(func() { _ = g.engine.Run(relayCtx) }) // never fails
 	}
+	engine.Go(func() { _ = g.kernel.Run(relayCtx) }) // never fails
 	parts.Go(func() { g.service.run(ctx) })
 	parts.Go(func() { g.names.run(ctx, g.refresh) })
 	g.sweepUntil(ctx)
+	g.leaveFlows()
 	g.cutAll(relay.Shutdown)
 	g.ports.close()
 	parts.Wait()
 	g.awaitQuiet()
 	stopRelay()
 	engine.Wait()
+	if err := g.kernel.Delete(); err != nil {
+		g.deps.Log.WithError(err).Warn("the kernel's table of tunnels stays behind")
+	}
 	close(written) // last: every session has told its end
 	scribe.Wait()
 	return nil
@@ -187,14 +204,18 @@ func (g *Gateway) sweep(now time.Time) {
 	for _, gr := range g.reg.overdue(now) {
 		g.reg.expire(gr, now)
 		g.deps.Directory.Forget(gr.id)
-		ends = append(ends, ending{slots: gr.shut()})
+		ends = append(ends, ending{doors: gr.shut()})
 	}
 	for _, gr := range g.reg.lapsedOthers(now) {
-		ends = append(ends, ending{slots: g.reg.unlearn(gr)})
+		ends = append(ends, ending{doors: g.reg.unlearn(gr)})
+	}
+	for _, gr := range g.reg.grants {
+		ends = g.bereave(gr, now, ends)
 	}
 	if now.Sub(g.looked) >= idleLook {
 		g.looked = now
 		g.spreadInTime(now)
+		g.concede(now)
 		for _, gr := range g.reg.grants {
 			switch why := overstays(gr, now); why {
 			case ReasonMaxTime: // and no coming back

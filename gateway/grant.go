@@ -40,7 +40,8 @@ type grant struct {
 	timeouts Timeouts // a session keeps what it started with
 	port     uint16   // 0 in ModeWebSocket; changes while it is being reserved, or when another grant has it
 	remote   bool     // of another node: known here, not served
-	door     bool     // its port is open here on its behalf
+	door     way      // open here on its behalf
+	steered  bool     // the kernel brings its client to the VM, where it can
 	value    []byte   // remote: of the record that told of it
 
 	// Changed when the client asks for it again.
@@ -59,13 +60,17 @@ type grant struct {
 	session  *session // nil: not in use
 	up, down int64    // bytes of channels that have ended
 	used     time.Time
-	first    time.Time // first channel of the latest session
-	ended    bool      // removed from the registry
-	told     time.Time // until when the other nodes know of it; zero: for ever
-	telling  int       // how often they were told
-	until    time.Time // its page may come back until then at most; zero: not known yet, or for ever
-	busy     bool      // it is in use, as far as the other nodes were told; remote: as its own one has told
-	detail   string    // what the dispatcher said when it ended the grant
+	first    time.Time  // first channel of the latest session
+	ended    bool       // removed from the registry
+	told     time.Time  // until when the other nodes know of it; zero: for ever
+	telling  int        // how often they were told
+	until    time.Time  // its page may come back until then at most; zero: not known yet, or for ever
+	busy     bool       // it is in use, as far as the other nodes were told; remote: as its own one has told
+	claimed  netip.Addr // another node that says it serves the grant, too
+	lost     time.Time  // when another node, which served it meanwhile, said that it has ended; zero: none did
+	heir     bool       // another node has served it before this one
+	former   time.Time  // heir: until when it lived, as far as that node has told; zero: for ever
+	detail   string     // what the dispatcher said when it ended the grant
 }
 
 // reopenKey tells which grant a repeated request is about. user is never "".
@@ -141,9 +146,14 @@ func (g *grant) admit(now time.Time) (ch, victim *channel, err error) {
 			g.session = nil // what comes now is a session of its own
 		}
 	}
-	ch = &channel{grant: g, opened: now, timeouts: g.timeouts, desktop: g.desktop}
+	return g.join(now), victim, nil
+}
+
+// join adds a channel.
+func (g *grant) join(now time.Time) *channel {
+	ch := &channel{grant: g, opened: now, timeouts: g.timeouts, desktop: g.desktop}
 	g.channels = append(g.channels, ch)
-	return ch, victim, nil
+	return ch
 }
 
 // settle starts the time to reconnect when the last channel has gone. A grant

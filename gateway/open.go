@@ -140,6 +140,7 @@ func (g *Gateway) reopen(key reopenKey, r OpenRequest, t TicketRequest, now time
 	}
 	g.reg.unseat(gr)
 	g.configure(gr, r, t)
+	g.resteer(gr)
 	g.reg.seat(gr)
 	resume := g.returnable(gr, r)
 	gr.extend(now)
@@ -202,6 +203,7 @@ func (g *Gateway) newGrant(r OpenRequest, t TicketRequest, vm target, key reopen
 		user: r.User, mode: r.Mode, token: hash, openedAt: now,
 	}
 	g.configure(gr, r, t)
+	gr.steered = g.steerable(gr)
 	gr.extend(now)
 	return gr, token
 }
@@ -246,10 +248,11 @@ func taken(err error) bool {
 // bindFor opens the port of gr, or else one of the choice.
 func (g *Gateway) bindFor(gr *grant, among choice, now time.Time) (err error) {
 	for err == nil {
-		err = g.ports.allow(gr.port, gr.client)
+		w := g.wayOf(gr)
+		err = g.ports.allow(w)
 		switch {
 		case err == nil:
-			gr.door = true
+			gr.door = w
 			return nil
 		case starved(err):
 			return outOfDescriptors()

@@ -48,14 +48,14 @@ func (g *Gateway) knows(r Record) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	gr := g.reg.others[r.ID]
-	if gr == nil || !bytes.Equal(gr.value, r.Value) || gr.mode == ModePort && !gr.door {
+	if gr == nil || !bytes.Equal(gr.value, r.Value) || gr.mode == ModePort && gr.door == (way{}) {
 		return false
 	}
 	gr.expires = r.Expires
 	return true
 }
 
-func (g *Gateway) learn(gr *grant, now time.Time) (denied bool, freed []slot, err error) {
+func (g *Gateway) learn(gr *grant, now time.Time) (denied bool, freed []way, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if own := g.reg.grants[gr.id]; own != nil {
@@ -79,8 +79,11 @@ func (g *Gateway) learn(gr *grant, now time.Time) (denied bool, freed []slot, er
 // nodes that do, the lower address stays the owner for the others. The caller
 // holds the lock.
 func (g *Gateway) keeps(own, told *grant, now time.Time) bool {
-	if told.node == g.cfg.Node {
+	switch {
+	case told.node == g.cfg.Node:
 		return true
+	case own.steered:
+		return g.keepsSteered(own, told)
 	}
 	if len(own.channels) > 0 && g.cfg.Node.Less(told.node) {
 		g.spread(own, now)
@@ -91,17 +94,20 @@ func (g *Gateway) keeps(own, told *grant, now time.Time) bool {
 // openFor opens the port of a grant of another node for its client; the caller
 // holds the lock. While the gateway is disabled nothing is open: see openOthers.
 func (g *Gateway) openFor(gr *grant) error {
-	if gr.door || gr.mode != ModePort || !g.cfg.Enabled || !g.reg.sits(gr) {
+	if gr.door != (way{}) || gr.mode != ModePort || !g.cfg.Enabled || !g.reg.sits(gr) {
 		return nil
 	}
-	err := g.ports.allow(gr.port, gr.client)
-	gr.door = err == nil
+	w := g.wayOf(gr)
+	err := g.ports.allow(w)
+	if err == nil {
+		gr.door = w
+	}
 	return err
 }
 
 // openOthers opens or closes the ports of the grants of other nodes, as the
 // configuration says; to be called like revoke.
-func (g *Gateway) openOthers() (freed []slot) {
+func (g *Gateway) openOthers() (freed []way) {
 	for _, gr := range g.reg.others {
 		switch {
 		case !g.cfg.Enabled:
@@ -126,17 +132,6 @@ func (g *Gateway) regain(gr *grant, now time.Time) {
 	if gr.busy {
 		g.spreadUse(gr, now)
 	}
-}
-
-// Unlearn forgets a grant of another node that has ended there.
-func (g *Gateway) Unlearn(id ConnectionID) {
-	g.mu.Lock()
-	var freed []slot
-	if gr := g.reg.others[id]; gr != nil {
-		freed = g.reg.unlearn(gr)
-	}
-	g.mu.Unlock()
-	g.ports.revoke(freed...)
 }
 
 // Elsewhere is the living other node that serves a connection: the one of this
@@ -164,7 +159,10 @@ func (g *Gateway) server(gr *grant, now time.Time) netip.Addr {
 	if node != g.cfg.Node {
 		return node
 	}
-	g.takeOver(gr, now)
+	if was := gr.node; g.takeOver(gr, now) {
+		log := g.deps.Log.WithField("connection_id", string(gr.id)).WithField("node", was.String())
+		go log.Info("this node serves the connection of a node that died") // off the loop: a log may block
+	}
 	return netip.Addr{}
 }
 
@@ -184,18 +182,18 @@ func serverOf(gr *grant, living []netip.Addr) netip.Addr {
 	return heir
 }
 
-// takeOver makes the grant of a node that died this node's own. It lives for its
-// ttl from now on, as after every connection. The caller holds the lock.
-func (g *Gateway) takeOver(gr *grant, now time.Time) {
+// takeOver makes the grant of another node this node's own, if this one may serve it.
+// It lives for its ttl from now on, as after every connection. The caller holds the
+// lock.
+func (g *Gateway) takeOver(gr *grant, now time.Time) bool {
 	if g.stopped || g.openFor(gr) != nil || gr.target.checkedBy(g.policy.Load()) != nil {
-		return
+		return false
 	}
-	was := gr.node
 	g.reg.adopt(gr, g.cfg.Node)
+	gr.inherited()
 	gr.extend(now)
 	g.spread(gr, now)
-	log := g.deps.Log.WithField("connection_id", string(gr.id)).WithField("node", was.String())
-	go log.Info("this node serves the connection of a node that died") // off the loop: a log may block
+	return true
 }
 
 // spread tells the other nodes about a grant of this one; the caller holds the
@@ -221,7 +219,7 @@ func (g *Gateway) spreadInTime(now time.Time) {
 	for _, gr := range g.reg.grants {
 		expires := gr.expiry(now)
 		switch {
-		case expires.IsZero() && gr.told.IsZero():
+		case !gr.lost.IsZero(), expires.IsZero() && gr.told.IsZero():
 		case expires.IsZero(), !gr.told.IsZero() && gr.told.Sub(expires) < recordMargin/3:
 			g.spread(gr, now)
 		}

@@ -20,13 +20,13 @@ func TestClientsOfAPortComeAndGoAtOnce(t *testing.T) {
 		client := fmt.Sprintf("127.3.0.%d", 1+i)
 		all.Go(func() error {
 			for range 25 {
-				if err := p.admit(addr.Port(), client); err != nil {
+				if err := p.letIn(addr.Port(), client); err != nil {
 					return err
 				}
 				if err := admitted(client, addr, time.Second); err != nil {
 					return fmt.Errorf("%s was allowed: %w", client, err)
 				}
-				p.revoke(slot{netip.MustParseAddr(client), addr.Port()})
+				p.revoke(way{slot: slot{netip.MustParseAddr(client), addr.Port()}})
 			}
 			return nil
 		})
@@ -36,6 +36,6 @@ func TestClientsOfAPortComeAndGoAtOnce(t *testing.T) {
 	}
 	shut(t, "127.3.0.1", addr)
 	through(t, "127.0.0.5", addr)
-	p.revoke(slot{netip.MustParseAddr("127.0.0.5"), addr.Port()})
+	p.revoke(way{slot: slot{netip.MustParseAddr("127.0.0.5"), addr.Port()}})
 	shut(t, "127.0.0.5", addr)
 }

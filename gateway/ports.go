@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"vdi-gateway/gateway/kernel"
 	"vdi-gateway/gateway/relay"
 )
 
@@ -23,6 +24,7 @@ const starvedEvery = time.Minute
 // least one client is allowed on it, and open to those clients alone.
 type ports struct {
 	engine  *relay.Engine
+	kernel  steersman
 	knock   knock
 	starved func(error)
 
@@ -32,6 +34,7 @@ type ports struct {
 	where  bindings
 	closed bool
 	open   map[uint16]*port
+	ways   ways
 
 	// trusted is that of where, for the goroutines that move bytes.
 	trusted atomic.Pointer[[]netip.Prefix]
@@ -49,19 +52,44 @@ type bindings struct {
 	trusted  []netip.Prefix
 }
 
-func newPorts(engine *relay.Engine, knock knock, log logrus.FieldLogger) *ports {
-	return &ports{engine: engine, knock: knock, starved: starvation(log), log: log, open: map[uint16]*port{}}
+func newPorts(engine *relay.Engine, kernel steersman, knock knock, log logrus.FieldLogger) *ports {
+	return &ports{engine: engine, kernel: kernel, knock: knock, starved: starvation(log), log: log, open: map[uint16]*port{}, ways: ways{}}
 }
 
-// allow counts the client among those of the port, which is bound when it was
-// not. The client can connect once reach has returned. Calls are counted: as
-// many revokes close the port again.
-func (p *ports) allow(number uint16, client netip.Addr) error {
+// allow opens a way, which can be gone once reach has returned. Calls are counted: as
+// many revokes close it again.
+func (p *ports) allow(w way) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return net.ErrClosed
 	}
+	if !w.steered() {
+		if err := p.admit(w.port, w.client); err != nil {
+			return err
+		}
+	}
+	if !p.ways.add(w) {
+		return nil
+	}
+	return p.kernel.Allow(w.grant())
+}
+
+// again has the kernel know that the client of an open way asked for it once more: w may
+// have another limit.
+func (p *ports) again(was, w way) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.ways.remove(was)
+	p.ways.add(w)
+	_ = p.kernel.Allow(w.grant()) // as good a grant as the former one
+}
+
+// admit counts the client among those of the port, which is bound when it was not.
+func (p *ports) admit(number uint16, client netip.Addr) error {
 	o := p.open[number]
 	if o == nil {
 		o = newPort(number, client)
@@ -78,20 +106,30 @@ func (p *ports) allow(number uint16, client netip.Addr) error {
 // reach returns when the clients allowed so far get through the filters of the
 // port. Setting those takes time, so no lock of others should be held.
 func (p *ports) reach(number uint16) error {
+	if err := p.kernel.Settle(); err != nil {
+		return err
+	}
 	p.mu.Lock()
 	o := p.open[number]
 	p.mu.Unlock()
-	if o == nil { // everybody was revoked meanwhile
+	if o == nil { // nobody comes by a socket
 		return nil
 	}
 	return p.settle(o)
 }
 
-// revoke undoes one allow of each slot. Connections already accepted are not
-// touched.
-func (p *ports) revoke(slots ...slot) {
-	for o := range p.remove(slots) {
+// revoke undoes one allow of each way. Connections already accepted are not
+// touched; those the kernel carries end with the last way that leads to their VM. When it
+// returns nobody gets in by a way that is gone.
+func (p *ports) revoke(ways ...way) {
+	for o := range p.remove(ways) {
 		p.mustSettle(o)
+	}
+	if !slices.ContainsFunc(ways, way.steered) {
+		return
+	}
+	if err := p.kernel.Settle(); err != nil { // whoever comes until it is tried again is reset
+		p.log.WithError(err).Warn("the kernel still leads clients whose tunnels have ended")
 	}
 }
 
@@ -103,25 +141,44 @@ func (p *ports) mustSettle(o *port) {
 	}
 }
 
-// remove counts the slots' clients out, closes the ports that have none left
+// remove counts the ways' clients out, closes the ports that have none left
 // and returns those whose filter lets too many pass now.
-func (p *ports) remove(slots []slot) map[*port]struct{} {
+func (p *ports) remove(ways []way) map[*port]struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wide := map[*port]struct{}{}
-	for _, s := range slots {
-		o := p.open[s.port]
-		if o == nil || !o.remove(s.client) {
+	for _, w := range ways {
+		p.forbid(w)
+		o := p.open[w.port]
+		if w.steered() || o == nil || !o.remove(w.client) {
 			continue
 		}
 		wide[o] = struct{}{}
 		if len(o.clients) == 0 {
-			delete(p.open, s.port)
+			delete(p.open, w.port)
 			delete(wide, o)
 			o.close()
 		}
 	}
 	return wide
+}
+
+// leads tells whether a slot has a way.
+func (p *ports) leads(s slot) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.ways[s]) > 0
+}
+
+// forbid takes a way from the kernel, or gives it the one that counts now.
+func (p *ports) forbid(w way) {
+	switch now, changed := p.ways.remove(w); {
+	case !changed || p.closed:
+	case now == way{}:
+		p.kernel.Forbid(kernel.Revoked, w.grant())
+	default:
+		_ = p.kernel.Allow(now.grant()) // it was allowed before
+	}
 }
 
 // settle returns when the filters of o are as its clients were at the call, or

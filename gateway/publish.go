@@ -52,8 +52,9 @@ func (g *Gateway) share(ctx context.Context, id ConnectionID) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.reg.grants[id] != gr:
-		g.deps.Directory.Forget(id) // it ended while it was told
+	case gr.ended: // while it was told
+		g.deps.Directory.Forget(id)
+	case gr.remote: // another node has taken it over
 	case gr.telling != before:
 		g.spread(gr, time.Now())
 	}

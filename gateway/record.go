@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	recordVersion = 1
+	recordVersion = 2
 	recordMax     = 32 << 10 // bytes of a Value: a VM's authority may be in it
 	// recordAddrs is how many addresses of a VM the others are told.
 	recordAddrs = 8
@@ -20,33 +20,59 @@ const (
 	recordMargin = time.Minute
 )
 
-// sharedGrant is the Value of a Record. The times are durations in ns.
+// sharedGrant is the Value of a Record. Every node holds one of every session, hence the
+// short names. The times are durations in ns.
 type sharedGrant struct {
 	Version  int              `json:"v"`
-	Owner    netip.Addr       `json:"owner"`
-	Client   netip.Addr       `json:"client"`
-	Port     uint16           `json:"port,omitempty"`
-	Mode     Mode             `json:"mode"`
-	Token    []byte           `json:"token"` // its hash
-	Attached bool             `json:"attached,omitempty"`
-	Host     string           `json:"host"`
-	VMPort   uint16           `json:"vm_port"`
-	VMAddrs  []netip.AddrPort `json:"vm_addrs"`
-	User     string           `json:"user,omitempty"`
-	Verified bool             `json:"verified,omitempty"`
-	VMID     string           `json:"vm_id,omitempty"`
-	Protocol Protocol         `json:"protocol"`
-	TTL      time.Duration    `json:"ttl"`
-	Limit    int              `json:"limit"`
-	Timeouts Timeouts         `json:"timeouts"`
-	OpenedAt time.Time        `json:"opened_at"`
-	Desktop  Desktop          `json:"desktop,omitzero"` // nodes seal what they tell each other
-	Password Secret           `json:"password,omitempty"`
-	Spent    bool             `json:"password_spent,omitempty"`
-	Bound    bool             `json:"bound,omitempty"`
-	Busy     bool             `json:"busy,omitempty"`
-	Resumes  [][]byte         `json:"resumes,omitempty"` // hashes
-	Until    time.Time        `json:"until,omitzero"`
+	Owner    netip.Addr       `json:"o"`
+	Client   netip.Addr       `json:"c"`
+	Port     uint16           `json:"p,omitempty"`
+	Mode     Mode             `json:"m"`
+	Token    []byte           `json:"t"` // its hash
+	Attached bool             `json:"ta,omitempty"`
+	Host     string           `json:"h"`
+	VMPort   uint16           `json:"hp"`
+	VMAddrs  []netip.Addr     `json:"a"`
+	User     string           `json:"u,omitempty"`
+	Verified bool             `json:"uv,omitempty"`
+	VMID     string           `json:"i,omitempty"`
+	Protocol Protocol         `json:"k"`
+	TTL      time.Duration    `json:"l"`
+	Limit    int              `json:"n"`
+	Steered  bool             `json:"s,omitempty"`
+	Timeouts [7]time.Duration `json:"w"` // in the order of Timeouts
+	OpenedAt time.Time        `json:"at"`
+	Desktop  Desktop          `json:"d,omitzero"` // nodes seal what they tell each other
+	Password Secret           `json:"pw,omitempty"`
+	Spent    bool             `json:"ps,omitempty"`
+	Bound    bool             `json:"b,omitempty"`
+	Busy     bool             `json:"z,omitempty"`
+	Resumes  [][]byte         `json:"r,omitempty"` // hashes
+	Until    time.Time        `json:"x,omitzero"`
+}
+
+func (t Timeouts) shared() [7]time.Duration {
+	return [7]time.Duration{t.Grant, t.Dial, t.Idle, t.HalfClose, t.Keepalive, t.UserTimeout, t.SessionMax}
+}
+
+func timeoutsOf(t [7]time.Duration) Timeouts {
+	return Timeouts{Grant: t[0], Dial: t[1], Idle: t[2], HalfClose: t[3], Keepalive: t[4], UserTimeout: t[5], SessionMax: t[6]}
+}
+
+// told are the addresses of a VM that the others are told.
+func (t target) told() (list []netip.Addr) {
+	for _, a := range t.addrs[:min(len(t.addrs), recordAddrs)] {
+		list = append(list, a.Addr())
+	}
+	return list
+}
+
+func (s *sharedGrant) target() target {
+	t := target{host: s.Host, port: s.VMPort}
+	for _, a := range s.VMAddrs {
+		t.addrs = append(t.addrs, netip.AddrPortFrom(a, s.VMPort))
+	}
+	return t
 }
 
 // record is what the others are told of a grant. The caller holds the lock.
@@ -54,15 +80,15 @@ func (gr *grant) record(now time.Time) Record {
 	value, err := json.Marshal(sharedGrant{ //nolint:gosec // the passwords in it: nodes seal what they tell each other
 		Version: recordVersion, Owner: gr.node, Client: gr.client, Port: gr.port, Mode: gr.mode,
 		Token: gr.token[:], Attached: gr.attached, Host: gr.target.host, VMPort: gr.target.port,
-		VMAddrs: gr.target.addrs[:min(len(gr.target.addrs), recordAddrs)], User: gr.user, Verified: gr.verified,
-		VMID: gr.vmID, Protocol: gr.protocol, TTL: gr.ttl, Limit: gr.limit, Timeouts: gr.timeouts, OpenedAt: gr.openedAt,
+		VMAddrs: gr.target.told(), User: gr.user, Verified: gr.verified,
+		VMID: gr.vmID, Protocol: gr.protocol, TTL: gr.ttl, Limit: gr.limit, Steered: gr.steered, Timeouts: gr.timeouts.shared(), OpenedAt: gr.openedAt,
 		Desktop: gr.desktop, Password: gr.passcode.password, Spent: gr.passcode.spent, Bound: gr.bound,
 		Busy: len(gr.channels) > 0, Resumes: gr.resumeHashes(), Until: gr.until,
 	})
 	if err != nil {
 		panic(err) // there is nothing in it that has no form in JSON
 	}
-	r := Record{ID: gr.id, Value: value}
+	r := Record{ID: gr.id, Value: value, Lasting: gr.steered}
 	if expires := gr.expiry(now); !expires.IsZero() {
 		r.Expires = expires.Add(recordMargin)
 	}
@@ -83,9 +109,9 @@ func (r Record) grant() (*grant, error) {
 		return nil, err
 	}
 	gr := &grant{
-		id: r.ID, client: s.Client, target: target{host: s.Host, port: s.VMPort, addrs: s.VMAddrs}, user: s.User,
+		id: r.ID, client: s.Client, target: s.target(), user: s.User,
 		verified: s.Verified, vmID: s.VMID, protocol: s.Protocol, mode: s.Mode, node: s.Owner, openedAt: s.OpenedAt,
-		timeouts: s.Timeouts, port: s.Port, attached: s.Attached, ttl: s.TTL, limit: s.Limit, expires: r.Expires,
+		timeouts: timeoutsOf(s.Timeouts), port: s.Port, attached: s.Attached, ttl: s.TTL, limit: s.Limit, steered: s.Steered, expires: r.Expires,
 		value: r.Value, desktop: s.Desktop, passcode: passcode{password: s.Password, spent: s.Spent}, bound: s.Bound,
 		busy: s.Busy, until: s.Until,
 	}

@@ -38,6 +38,7 @@ func TestRecordsTellAll(t *testing.T) {
 			if rapid.Bool().Draw(t, "websocket") {
 				g.mode, g.port = ModeWebSocket, 0
 			}
+			g.steered = rapid.Bool().Draw(t, "steered")
 			g.bound, g.passcode.spent = rapid.Bool().Draw(t, "bound"), rapid.Bool().Draw(t, "spent")
 			g.passcode.password = Secret(text.Draw(t, "passcode"))
 			g.desktop = Desktop{
@@ -66,7 +67,7 @@ func TestRecordsTellAll(t *testing.T) {
 		got.expires, got.value = g.expires, nil
 		same := cmp.Options{
 			cmp.AllowUnexported(grant{}, target{}, reopenKey{}, passcode{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
-			cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+			cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b way) bool { return a == b }),
 		}
 		if diff := cmp.Diff(g, got, same); diff != "" {
 			t.Errorf("(-told +understood):\n%s", diff)
@@ -76,20 +77,20 @@ func TestRecordsTellAll(t *testing.T) {
 
 func TestRecordsThatMakeNoSense(t *testing.T) {
 	for name, change := range map[string]func(map[string]any){
-		"another version":      func(m map[string]any) { m["v"] = 2 },
-		"no owner":             func(m map[string]any) { delete(m, "owner") },
-		"a mapped client":      func(m map[string]any) { m["client"] = "::ffff:203.0.113.7" },
-		"a client with a zone": func(m map[string]any) { m["client"] = "fe80::1%eth0" },
-		"no port":              func(m map[string]any) { delete(m, "port") },
-		"a port without one":   func(m map[string]any) { m["mode"] = "websocket" },
-		"no such mode":         func(m map[string]any) { m["mode"] = "door" },
-		"a short token":        func(m map[string]any) { m["token"] = "YWJj" },
-		"nowhere to go":        func(m map[string]any) { m["vm_addrs"] = []string{} },
-		"too many ways back":   func(m map[string]any) { m["resumes"] = make([][32]byte, 3) },
-		"a short way back":     func(m map[string]any) { m["resumes"] = []string{"YWJj"} },
-		"no channel":           func(m map[string]any) { m["limit"] = 0 },
-		"a ttl before now":     func(m map[string]any) { m["ttl"] = -1 },
-		"a huge one":           func(m map[string]any) { m["user"] = strings.Repeat("x", recordMax) },
+		"another version":      func(m map[string]any) { m["v"] = 1 },
+		"no owner":             func(m map[string]any) { delete(m, "o") },
+		"a mapped client":      func(m map[string]any) { m["c"] = "::ffff:203.0.113.7" },
+		"a client with a zone": func(m map[string]any) { m["c"] = "fe80::1%eth0" },
+		"no port":              func(m map[string]any) { delete(m, "p") },
+		"a port without one":   func(m map[string]any) { m["m"] = "websocket" },
+		"no such mode":         func(m map[string]any) { m["m"] = "door" },
+		"a short token":        func(m map[string]any) { m["t"] = "YWJj" },
+		"nowhere to go":        func(m map[string]any) { m["a"] = []string{} },
+		"too many ways back":   func(m map[string]any) { m["r"] = make([][32]byte, 3) },
+		"a short way back":     func(m map[string]any) { m["r"] = []string{"YWJj"} },
+		"no channel":           func(m map[string]any) { m["n"] = 0 },
+		"a ttl before now":     func(m map[string]any) { m["l"] = -1 },
+		"a huge one":           func(m map[string]any) { m["u"] = strings.Repeat("x", recordMax) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var m map[string]any

@@ -37,6 +37,8 @@ type registry struct {
 	// expired remembers grants by token hash and by id.
 	expired map[[sha256.Size]byte]time.Time
 	lapsed  map[ConnectionID]time.Time
+	// revoked remembers steered grants that were ended on purpose.
+	revoked map[ConnectionID]time.Time
 }
 
 // slot is where a client meets its tunnel. It is unique over all grants.
@@ -51,7 +53,7 @@ func newRegistry() *registry {
 		slots: map[slot]*grant{}, byKey: map[reopenKey]*grant{},
 		resumes: map[[sha256.Size]byte]*grant{}, desks: map[desk]map[*grant]struct{}{},
 		clients: map[netip.Addr]map[netip.Addr]int{}, inUse: map[uint16]int{}, blocked: map[uint16]time.Time{},
-		expired: map[[sha256.Size]byte]time.Time{}, lapsed: map[ConnectionID]time.Time{},
+		expired: map[[sha256.Size]byte]time.Time{}, lapsed: map[ConnectionID]time.Time{}, revoked: map[ConnectionID]time.Time{},
 	}
 }
 
@@ -175,6 +177,13 @@ func (r *registry) expire(g *grant, now time.Time) {
 	}
 }
 
+// revoke removes a grant that was ended on purpose.
+func (r *registry) revoke(g *grant, now time.Time) {
+	if r.remove(g) && g.steered && len(r.revoked) < tombstoneMax {
+		r.revoked[g.id] = now
+	}
+}
+
 // overdue lists grants whose time is over and forgets old tombstones.
 func (r *registry) overdue(now time.Time) []*grant {
 	var late []*grant
@@ -183,17 +192,19 @@ func (r *registry) overdue(now time.Time) []*grant {
 			late = append(late, g)
 		}
 	}
-	for h, at := range r.expired {
-		if now.Sub(at) > tombstoneTime {
-			delete(r.expired, h)
-		}
-	}
-	for id, at := range r.lapsed {
-		if now.Sub(at) > tombstoneTime {
-			delete(r.lapsed, id)
-		}
-	}
+	forget(r.expired, now)
+	forget(r.lapsed, now)
+	forget(r.revoked, now)
 	return late
+}
+
+// forget drops what was noted long ago.
+func forget[K comparable](noted map[K]time.Time, now time.Time) {
+	for k, at := range noted {
+		if now.Sub(at) > tombstoneTime {
+			delete(noted, k)
+		}
+	}
 }
 
 // retoken gives a grant a fresh token; the former one stops working.

@@ -6,9 +6,9 @@ import (
 )
 
 // learn enters a grant of another node, or what is new about one; denied tells
-// that an older grant keeps the slot it wants. freed are slots whose doors were
-// open on behalf of grants that have them no more.
-func (r *registry) learn(g *grant, now time.Time) (denied bool, freed []slot) {
+// that an older grant keeps the slot it wants. freed are doors that were open on
+// behalf of grants that have them no more.
+func (r *registry) learn(g *grant, now time.Time) (denied bool, freed []way) {
 	g.remote = true
 	if before := r.others[g.id]; before != nil {
 		freed = r.unlearn(before)
@@ -29,18 +29,18 @@ func (r *registry) learn(g *grant, now time.Time) (denied bool, freed []slot) {
 	return false, freed
 }
 
-// shut notes that the grant has no door any more and returns the slot whose door
-// it had.
-func (g *grant) shut() []slot {
-	if !g.door {
+// shut notes that the grant has no door any more and returns the one it had.
+func (g *grant) shut() []way {
+	if g.door == (way{}) {
 		return nil
 	}
-	g.door = false
-	return []slot{{g.client, g.port}}
+	was := g.door
+	g.door = way{}
+	return []way{was}
 }
 
 // unlearn takes a grant of another node out.
-func (r *registry) unlearn(g *grant) (freed []slot) {
+func (r *registry) unlearn(g *grant) (freed []way) {
 	delete(r.others, g.id)
 	r.leave(g)
 	if g.mode == ModePort {
@@ -55,6 +55,14 @@ func (r *registry) adopt(g *grant, node netip.Addr) {
 	r.leave(g)
 	g.remote, g.node = false, node
 	r.grants[g.id] = g
+	r.enter(g)
+}
+
+// cede makes a grant of this node that of another one.
+func (r *registry) cede(g *grant, node netip.Addr) {
+	r.leave(g)
+	g.node = node
+	r.disown(g)
 	r.enter(g)
 }
 

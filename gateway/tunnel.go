@@ -24,7 +24,7 @@ func (g *Gateway) knock(v relay.Visitor, local netip.AddrPort, pair relay.Pair) 
 		return nil
 	}
 	if gr.remote {
-		if node := g.server(gr, now); node.IsValid() {
+		if node := g.receiver(gr, now); node.IsValid() {
 			defer g.mu.Unlock()
 			return g.pass(v, local, node, pair)
 		}

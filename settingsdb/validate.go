@@ -14,7 +14,7 @@ func (s Settings) Validate() Problems {
 	for _, check := range []func(*Problems, Settings){
 		checkInternal, checkDispatchers, checkOutside, checkPorts, checkKeys, checkInterfaces, checkNodes,
 		checkVRRP, checkBalance, checkLimits, checkTimeouts, checkTargets, checkAccess, checkListen,
-		checkTLS, checkACME, checkForwarding, checkConsole, checkAvailable,
+		checkTLS, checkACME, checkForwarding, checkConsole,
 	} {
 		check(&p, s)
 	}

@@ -92,8 +92,12 @@ func checkForwarding(p *Problems, s Settings) {
 	}
 	ip, ok := p.address("inside_addr", s.InsideAddr)
 	virtual := parsed(s.VirtualAddr)
-	if ok && ip.BitLen() != virtual.BitLen() {
+	switch {
+	case !ok:
+	case ip.BitLen() != virtual.BitLen():
 		p.add("inside_addr", "must be of the family of virtual_addr (%s), is %s", quoted(s.VirtualAddr), ip)
+	case slices.ContainsFunc(s.InternalAddrs, func(a string) bool { return parsed(a) == ip }):
+		p.add("inside_addr", "is a node's own address: it must be one that can move")
 	}
 }
 

@@ -8,9 +8,6 @@ import (
 	"testing"
 )
 
-// notYet marks documents that follow the rules and ask for what is not built.
-const notYet = "not available in this version"
-
 // rule is one document over a fresh one (own address 10.0.0.1) and the field
 // that has to be named; "" wants no problem, and says what the message holds.
 type rule struct {
@@ -269,6 +266,9 @@ func TestRulesOfTheRest(t *testing.T) {
 		{`{"inside_addr":"host"}`, "inside_addr", "IP address"},
 		{`{"inside_addr":"fd00::1","virtual_addr":"10.0.0.9"}`, "inside_addr", "family"},
 		{`{"inside_addr":"10.0.0.8"}`, "inside_addr", "family"},
+		{`{"inside_addr":"10.0.0.1","virtual_addr":"10.0.0.9"}`, "inside_addr", "node's own"},
+		{`{"forwarding":"kernel"}`, "", ""},
+		{`{"forwarding":"kernel","inside_addr":"10.0.0.8","virtual_addr":"10.0.0.9"}`, "", ""},
 		{proxies("host"), "trusted_proxies[0]", "IP address"},
 		{proxies("10.0.0.1/8"), "trusted_proxies[0]", "10.0.0.0/8"},
 		{proxies("0.0.0.0"), "trusted_proxies[0]", "unspecified"},
@@ -321,24 +321,7 @@ func TestRulesOfTLS(t *testing.T) {
 	})
 }
 
-func TestFeaturesNotBuiltYetAreRefused(t *testing.T) {
-	for _, c := range []rule{
-		{`{"forwarding":"kernel"}`, "forwarding", ""},
-		{`{"virtual_addr":"10.0.0.9","inside_addr":"10.0.0.8"}`, "inside_addr", ""},
-	} {
-		_, problems := Revise(fresh(t), []byte(c.text))
-		if len(problems) == 0 || problems[0].Field != c.field {
-			t.Errorf("%s: got %v, want a problem of %s", c.text, problems, c.field)
-		}
-		for _, problem := range problems {
-			if !strings.Contains(problem.Message, notYet) {
-				t.Errorf("%s: got %v, want nothing but %q", c.text, problem, notYet)
-			}
-		}
-	}
-}
-
-func TestDefaultsOfUnbuiltFeaturesAreAccepted(t *testing.T) {
+func TestTheWholeDocumentIsAccepted(t *testing.T) {
 	s := fresh(t)
 	if _, problems := Revise(s, s.JSON()); len(problems) > 0 {
 		t.Errorf("the whole fresh document posted: got %v, want no problems", problems)

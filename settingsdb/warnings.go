@@ -29,6 +29,12 @@ func Warnings(s Settings) []string {
 	if s.Timeouts.GrantS == 0 {
 		warnings = append(warnings, "timeouts.grant_s is 0: a grant that is never used keeps its port for ever")
 	}
+	if s.InsideAddr != "" && s.Forwarding != "kernel" {
+		warnings = append(warnings, `inside_addr is set and forwarding is not "kernel": VMs see the nodes' own addresses`)
+	}
+	if len(s.TrustedProxies) > 0 && s.Forwarding == "kernel" {
+		warnings = append(warnings, `forwarding is "kernel": clients behind trusted_proxies reach the API and consoles, but no tunnels on range ports`)
+	}
 	if s.TLS.ACME != nil && !s.SSL {
 		warnings = append(warnings, "tls.acme is set and ssl is false: no certificate is asked for")
 	}

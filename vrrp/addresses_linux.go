@@ -31,11 +31,11 @@ func newAddresses() (*addresses, error) {
 
 func (a *addresses) close() { a.netlink.Close() }
 
-// put adds the addresses to the interface of an order, or begins their lives again.
+// put adds the addresses of an order to their interfaces, or begins their lives again.
 func (a *addresses) put(o order) error {
-	for _, p := range o.Addrs {
-		if err := a.netlink.AddrReplace(numbered(o.Index), living(p)); err != nil {
-			return fmt.Errorf("add %s to %s: %w", p, o.On, explained(err))
+	for _, p := range o.Places {
+		if err := a.netlink.AddrReplace(numbered(p.Index), living(p.Prefix)); err != nil {
+			return fmt.Errorf("add %s to %s: %w", p.Prefix, p.On, explained(err))
 		}
 	}
 	return nil

@@ -26,45 +26,77 @@ type announcer struct {
 	ndp  *ndp.Conn
 }
 
-// openAnnouncer opens what announcing the addresses takes.
-func openAnnouncer(link *net.Interface, addrs []netip.Prefix) (*announcer, error) {
-	a := &announcer{link: link}
-	var err error
-	for _, p := range addrs {
-		switch {
-		case p.Addr().Is4() && a.arp == nil:
-			// Protocol 0: nothing is received.
-			a.arp, err = packet.Listen(link, packet.Raw, 0, nil)
-		case p.Addr().Is6() && a.ndp == nil:
-			numbered := *link
-			numbered.Name = zone(link)
-			a.ndp, _, err = ndp.Listen(&numbered, ndp.LinkLocal)
+// announcers are those of several interfaces, by their numbers.
+type announcers map[int]*announcer
+
+// openAnnouncers opens what announcing the addresses takes.
+func openAnnouncers(list []place) (announcers, error) {
+	all := announcers{}
+	for _, p := range list {
+		a := all[p.Index]
+		if a == nil {
+			link, err := net.InterfaceByIndex(p.Index)
+			if err != nil {
+				all.close()
+				return nil, fmt.Errorf("interface %s: %w", p.On, err)
+			}
+			a = &announcer{link: link}
+			all[p.Index] = a
 		}
-		if err != nil {
-			a.close()
-			return nil, fmt.Errorf("open a socket for announcements on %s: %w", link.Name, explained(err))
+		if err := a.open(p.Prefix.Addr()); err != nil {
+			all.close()
+			return nil, fmt.Errorf("open a socket for announcements on %s: %w", p.On, explained(err))
 		}
 	}
-	return a, nil
+	return all, nil
 }
 
 // announce sends for every address a gratuitous ARP, as request and as reply, since
 // some neighbours believe the one and some the other, or an unsolicited neighbour
-// advertisement (RFC 9568 section 6.4.2).
-func (a *announcer) announce(addrs []netip.Prefix) error {
+// advertisement (RFC 9568 section 6.4.2). One that fails does not keep the others back.
+func (all announcers) announce(list []place) error {
 	var errs []error
-	for _, c := range a.sockets() {
-		errs = append(errs, c.SetWriteDeadline(time.Now().Add(sendTime)))
+	for _, a := range all {
+		for _, c := range a.sockets() {
+			errs = append(errs, c.SetWriteDeadline(time.Now().Add(sendTime)))
+		}
 	}
-	for _, p := range addrs {
-		if p.Addr().Is6() {
-			errs = append(errs, a.advertise(p.Addr()))
-			continue
+	for _, p := range list {
+		if a := all[p.Index]; a != nil {
+			errs = append(errs, a.announce(p.Prefix.Addr()))
 		}
-		for _, op := range []uint16{arpRequest, arpReply} {
-			_, err := a.arp.WriteTo(gratuitousARP(op, a.link.HardwareAddr, p.Addr()), &packet.Addr{HardwareAddr: broadcast()})
-			errs = append(errs, err)
-		}
+	}
+	return errors.Join(errs...)
+}
+
+func (all announcers) close() {
+	for _, a := range all {
+		a.close()
+	}
+}
+
+// open opens the socket for the family of an address.
+func (a *announcer) open(addr netip.Addr) (err error) {
+	switch {
+	case addr.Is4() && a.arp == nil:
+		// Protocol 0: nothing is received.
+		a.arp, err = packet.Listen(a.link, packet.Raw, 0, nil)
+	case addr.Is6() && a.ndp == nil:
+		numbered := *a.link
+		numbered.Name = zone(a.link)
+		a.ndp, _, err = ndp.Listen(&numbered, ndp.LinkLocal)
+	}
+	return err
+}
+
+func (a *announcer) announce(addr netip.Addr) error {
+	if addr.Is6() {
+		return a.advertise(addr)
+	}
+	var errs []error
+	for _, op := range []uint16{arpRequest, arpReply} {
+		_, err := a.arp.WriteTo(gratuitousARP(op, a.link.HardwareAddr, addr), &packet.Addr{HardwareAddr: broadcast()})
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -15,7 +16,11 @@ type Config struct {
 	// Addrs are the virtual addresses with their prefix lengths; they move together.
 	// Those of the family of the first one are advertised, in this order.
 	Addrs []netip.Prefix
-	// Interface carries them and the protocol; "" is the first one of the host that is
+	// Inside are further addresses that are held and announced together with Addrs, each
+	// on its own interface. They are not advertised: routers that hear this node know
+	// nothing of them.
+	Inside []Placed
+	// Interface carries Addrs and the protocol; "" is the first one of the host that is
 	// no loopback.
 	Interface string
 	// Node is this node's own address. It is the source of packets where it is on the
@@ -33,12 +38,36 @@ type Config struct {
 	Checksum     Checksum
 }
 
+// Placed is an address with the length of its prefix, and where it is.
+type Placed struct {
+	Prefix netip.Prefix
+	// Interface is its interface; "" is the one of this host that has a network which
+	// contains the address (the longest prefix wins), else that of the router. It is
+	// looked for anew whenever the host's interfaces change. An address whose network
+	// goes does not move to the router's interface: then this node cannot serve.
+	Interface string
+}
+
 // Deps is what a VRRP needs of others.
+//
+// Its hooks, which may be nil, are called from a goroutine of Run's own, one at a time
+// and in the order of what happened. One that hangs holds up the others, but not the
+// election. Those whose turn has not come when things have changed again are left out.
 type Deps struct {
 	// Guard is the command line of a program that calls RunGuard on its standard input
 	// and output.
 	Guard []string
 	Log   logrus.FieldLogger
+	// Prepare is for what has to be done before the addresses are here: this node has
+	// decided to be Active, and advertises. The addresses are put when it returns, or
+	// half a second after the decision; ctx ends then, or when this node is not Active
+	// any more, after which they are not put at all.
+	Prepare func(ctx context.Context)
+	// Followed is that another node is heard to be Active: the first one since the start
+	// or since this node was Active itself, and each time that it is another one than
+	// before. It is called also while this node does not compete, if it can hear; silence
+	// is nothing it is called for.
+	Followed func(active netip.Addr)
 }
 
 func (c Config) enabled() bool { return len(c.Addrs) > 0 }
@@ -62,6 +91,23 @@ func (c Config) check() error {
 		return fmt.Errorf("vrrp: interval %s: must be %s to %s", c.Interval, centisecond, maxInterval)
 	case c.VRID == 0 || c.Priority == 0:
 		return errors.New("vrrp: router id and priority must be 1 to 255")
+	}
+	return c.checkInside()
+}
+
+func (c Config) checkInside() error {
+	met := map[netip.Addr]bool{}
+	for _, p := range c.Addrs {
+		met[p.Addr()] = true
+	}
+	for _, p := range c.Inside {
+		switch {
+		case !p.Prefix.IsValid():
+			return errors.New("vrrp: an address inside is missing")
+		case met[p.Prefix.Addr()]:
+			return fmt.Errorf("vrrp: the address %s is there twice", p.Prefix.Addr())
+		}
+		met[p.Prefix.Addr()] = true
 	}
 	return nil
 }
@@ -102,7 +148,7 @@ func (c Config) advertisement(priority uint8) Advertisement {
 }
 
 // sameRouter tells whether a router of one config can go on by another: only how it
-// takes part differs.
+// takes part differs, or which addresses move along.
 func (c Config) sameRouter(o Config) bool {
 	return c.Interface == o.Interface && c.Node == o.Node && c.Version == o.Version && c.VRID == o.VRID &&
 		slices.Equal(c.Addrs, o.Addrs) && len(c.Peers) == 0 == (len(o.Peers) == 0)
@@ -143,5 +189,6 @@ func (c Config) lists(a Advertisement) bool {
 
 // virtual tells whether an address is one that moves.
 func (c Config) virtual(a netip.Addr) bool {
-	return slices.ContainsFunc(c.Addrs, func(p netip.Prefix) bool { return p.Addr() == a })
+	return slices.ContainsFunc(c.Addrs, func(p netip.Prefix) bool { return p.Addr() == a }) ||
+		slices.ContainsFunc(c.Inside, func(p Placed) bool { return p.Prefix.Addr() == a })
 }

@@ -10,9 +10,9 @@
 //
 // The package decides in one place and acts in another. machine.go is the protocol:
 // functions of state, input and time, without clock, socket or goroutine. loop.go is
-// the one goroutine that acts. What the host does lies in files that end in _linux.go:
-// sockets (wire), announcements by ARP and neighbour discovery, the interface (link),
-// addresses.
+// the one goroutine that acts; hooks.go calls what may take its time from another one.
+// What the host does lies in files that end in _linux.go: sockets (wire), announcements
+// by ARP and neighbour discovery, interfaces (link, inside), addresses.
 //
 // An address must not outlive its owner, so this process never touches it. A guard,
 // the same binary started once more (RunGuard), adds, renews and removes it, and does
@@ -22,5 +22,10 @@
 // the address by itself when nobody renews it for two seconds. Release removes what
 // is left after all of that.
 //
-// Addresses of one Config move together: there is one election for all of them.
+// Addresses of one Config move together: there is one election for all of them. Those
+// in Inside have interfaces of their own, for a network behind this host; a node that
+// has lost one of these interfaces does not compete.
+//
+// Two hooks let others take part in a move: Prepare runs before the addresses are put,
+// Followed when another node is heard to be Active (see Deps).
 package vrrp

@@ -30,13 +30,11 @@ const (
 type order struct {
 	// Term counts the times that this process became Active: addresses that were given
 	// up within a term do not come back within it.
-	Term  uint64         `json:"term"`
-	Hold  bool           `json:"hold"`
-	Addrs []netip.Prefix `json:"addrs"`
-	On    string         `json:"on"`    // the interface
-	Index int            `json:"index"` // its number, which another one of that name has not
-	MAC   string         `json:"mac"`   // and its address, which may change
-	From  netip.Addr     `json:"from"`  // the process's source address there
+	Term   uint64     `json:"term"`
+	Hold   bool       `json:"hold"`
+	Places []place    `json:"places"`
+	On     string     `json:"on"`   // the interface of advertisements
+	From   netip.Addr `json:"from"` // the process's source address there
 	// At is when it was said, by the machine's clock since it was started. An order
 	// that waited in the pipe while both processes were stopped is no sign of life.
 	At time.Duration `json:"at"`
@@ -44,6 +42,31 @@ type order struct {
 	Silence time.Duration `json:"silence"`
 	// Farewell is what the guard sends when it gives up, in the name of the process.
 	Farewell []datagram `json:"farewell,omitempty"`
+}
+
+// place is an address and its interface.
+type place struct {
+	Prefix netip.Prefix `json:"prefix"`
+	On     string       `json:"on"`
+	Index  int          `json:"index"` // which another interface of that name has not
+	MAC    string       `json:"mac"`   // the interface's, which may change
+}
+
+func (p place) same(o place) bool { return p.Prefix == o.Prefix && p.On == o.On && p.Index == o.Index }
+
+// places are all addresses of a router, each on its interface as far as that is known.
+func (c Config) places(l link) (list []place) {
+	for _, p := range c.Addrs {
+		list = append(list, place{p, l.name, l.index, l.mac})
+	}
+	for i, p := range c.Inside {
+		var at port
+		if i < len(l.inside) {
+			at = l.inside[i]
+		}
+		list = append(list, place{p.Prefix, at.name, at.index, at.mac})
+	}
+	return list
 }
 
 // datagram is an advertisement ready to be sent.
@@ -144,12 +167,25 @@ func (w ward) abandoned() (ward, deed) {
 
 // sameAddrs tells whether two orders are about the same addresses in the same place.
 func sameAddrs(a, b order) bool {
-	return a.On == b.On && a.Index == b.Index && slices.Equal(a.Addrs, b.Addrs)
+	return slices.EqualFunc(a.Places, b.Places, place.same)
+}
+
+// addrs are the addresses of an order.
+func (o order) addrs() []netip.Prefix { return o.without(order{}) }
+
+// without are those that another order does not have in the same place.
+func (o order) without(other order) (list []netip.Prefix) {
+	for _, p := range o.Places {
+		if !slices.ContainsFunc(other.Places, p.same) {
+			list = append(list, p.Prefix)
+		}
+	}
+	return list
 }
 
 // sameVoice tells whether what is said of them is said by the same means, too.
 func sameVoice(a, b order) bool {
-	return sameAddrs(a, b) && a.MAC == b.MAC && a.From == b.From
+	return slices.Equal(a.Places, b.Places) && a.On == b.On && a.From == b.From
 }
 
 // deadline is until when a guard has to answer.

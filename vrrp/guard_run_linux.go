@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -92,7 +92,7 @@ type guard struct {
 	// announces alone.
 	ready    order // what they are open for
 	wire     *adverts
-	announce *announcer
+	announce announcers
 }
 
 func (g *guard) obey(o order) {
@@ -102,14 +102,14 @@ func (g *guard) obey(o order) {
 	r := report{Term: o.Term}
 	var err error
 	if was.begun && d != nothing && !sameAddrs(was.order, o) {
-		_, err = g.sys.remove(was.order.Addrs)
+		_, err = g.sys.remove(was.order.without(o))
 	}
 	found, more := g.do(d)
 	if !was.begun {
 		r.Found = found
 	}
 	if err = errors.Join(err, more); err == nil && d == put && !was.held && g.announce != nil {
-		_ = g.announce.announce(o.Addrs) // sooner than the process can; it does so too
+		_ = g.announce.announce(o.Places) // sooner than the process can; it does so too
 	}
 	g.say(r, err)
 	g.prepare(o)
@@ -151,7 +151,7 @@ func (g *guard) do(d deed) ([]netip.Addr, error) {
 		g.ward.dirty = err != nil
 		return nil, err
 	case remove, giveUp:
-		found, err := g.sys.remove(o.Addrs)
+		found, err := g.sys.remove(o.addrs())
 		g.ward.dirty = err != nil
 		if d == giveUp {
 			g.farewell()
@@ -163,7 +163,8 @@ func (g *guard) do(d deed) ([]netip.Addr, error) {
 
 // prepare opens what the guard speaks through, when it is another than before.
 func (g *guard) prepare(o order) {
-	if o.Index == 0 || sameVoice(g.ready, o) {
+	unknown := slices.ContainsFunc(o.Places, func(p place) bool { return p.Index == 0 })
+	if len(o.Places) == 0 || unknown || sameVoice(g.ready, o) {
 		return
 	}
 	g.close()
@@ -173,18 +174,14 @@ func (g *guard) prepare(o order) {
 			_ = g.wire.deafen() // its buffer has a bound
 		}
 	}
-	if link, err := net.InterfaceByIndex(o.Index); err == nil {
-		g.announce, _ = openAnnouncer(link, o.Addrs)
-	}
+	g.announce, _ = openAnnouncers(o.Places)
 }
 
 func (g *guard) close() {
 	if g.wire != nil {
 		g.wire.close()
 	}
-	if g.announce != nil {
-		g.announce.close()
-	}
+	g.announce.close()
 	g.wire, g.announce = nil, nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-var guarded = []netip.Prefix{netip.MustParsePrefix("10.0.0.100/32")}
+var guarded = []place{{Prefix: netip.MustParsePrefix("10.0.0.100/32"), On: "eth0", Index: 2}}
 
 func (d deed) String() string { return [...]string{"nothing", "put", "remove", "give up"}[d] }
 
@@ -73,7 +73,7 @@ func TestGuard(t *testing.T) {
 				case -1:
 					w.dirty = true
 				default:
-					w, got = w.obey(order{Term: s.term, Hold: s.hold, Addrs: guarded, On: "eth0", At: s.say, Silence: silenceMax}, s.at)
+					w, got = w.obey(order{Term: s.term, Hold: s.hold, Places: guarded, On: "eth0", At: s.say, Silence: silenceMax}, s.at)
 					w.dirty = false // it worked
 				}
 				if got != s.want {
@@ -89,7 +89,7 @@ func TestGuardWhenTheProcessEnds(t *testing.T) {
 	if _, got := w.abandoned(); got != nothing {
 		t.Errorf("without addresses: got %s, want nothing", got)
 	}
-	w, _ = w.obey(order{Term: 1, Hold: true, Addrs: guarded, At: time.Second, Silence: silenceMax}, time.Second)
+	w, _ = w.obey(order{Term: 1, Hold: true, Places: guarded, At: time.Second, Silence: silenceMax}, time.Second)
 	if _, got := w.abandoned(); got != giveUp {
 		t.Errorf("with addresses: got %s, want give up", got)
 	}

@@ -50,7 +50,7 @@ func (k *kernelKeeper) reports() <-chan report { return k.out }
 
 // order passes an order on, if there is a guard: it is said again soon.
 func (k *kernelKeeper) order(o order) {
-	if len(o.Addrs) > 0 {
+	if len(o.Places) > 0 {
 		k.once.Do(func() { close(k.needed) })
 	}
 	o.At = uptime()

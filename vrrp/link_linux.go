@@ -17,12 +17,26 @@ const (
 	lookEvery = time.Second
 )
 
-// lookAt finds the interface of a router and the address it sends from.
-func lookAt(c Config) link {
+// lookAt finds the interface of a router, the address it sends from, and the
+// interfaces of the addresses inside.
+func lookAt(c Config, before link) link {
 	all, err := net.Interfaces()
 	if err != nil {
 		return link{failed: fmt.Sprintf("the interfaces of this host cannot be listed: %v", err)}
 	}
+	l := lookOut(c, all)
+	if len(c.Inside) == 0 || l.failed != "" {
+		return l
+	}
+	present, err := presentAddresses(c)
+	if err != nil {
+		return link{failed: fmt.Sprintf("the addresses of this host are not known: %v", err)}
+	}
+	return l.lookIn(c, all, present, before.inside)
+}
+
+// lookOut finds the router's own interface.
+func lookOut(c Config, all []net.Interface) link {
 	i := slices.IndexFunc(all, func(l net.Interface) bool {
 		return l.Name == c.Interface || c.Interface == "" && l.Flags&net.FlagLoopback == 0
 	})
@@ -30,18 +44,30 @@ func lookAt(c Config) link {
 		if c.Interface == "" {
 			return link{why: "this host has no interface beside the loopback"}
 		}
-		return link{name: c.Interface, why: fmt.Sprintf("there is no interface %s on this host", c.Interface)}
+		return link{port: port{name: c.Interface}, why: missing(c.Interface)}
 	}
-	l := link{name: all[i].Name, index: all[i].Index, mac: all[i].HardwareAddr.String()}
-	switch {
-	case all[i].Flags&net.FlagUp == 0:
-		l.why = fmt.Sprintf("interface %s is down", l.name)
-	case all[i].Flags&net.FlagRunning == 0:
-		l.why = fmt.Sprintf("interface %s has no link: cable, switch or virtual network", l.name)
-	default:
+	l := link{port: portOf(all[i]), why: useless(all[i])}
+	if l.why == "" {
 		l.source, l.why, l.failed = sourceOn(all[i], c)
 	}
 	return l
+}
+
+func portOf(l net.Interface) port {
+	return port{name: l.Name, index: l.Index, mac: l.HardwareAddr.String()}
+}
+
+func missing(name string) string { return fmt.Sprintf("there is no interface %s on this host", name) }
+
+// useless is why nothing can be sent on an interface; "": it can.
+func useless(l net.Interface) string {
+	switch {
+	case l.Flags&net.FlagUp == 0:
+		return fmt.Sprintf("interface %s is down", l.Name)
+	case l.Flags&net.FlagRunning == 0:
+		return fmt.Sprintf("interface %s has no link: cable, switch or virtual network", l.Name)
+	}
+	return ""
 }
 
 // sourceOn chooses the primary address: the node's own where the interface has it, else

@@ -2,7 +2,7 @@ package vrrp
 
 import (
 	"context"
-	"errors"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -30,6 +30,7 @@ type loop struct {
 	done    <-chan struct{} // closed when the workers are to end
 
 	cfg      Config
+	inside   []Placed // that cfg shall have when it is known where they are
 	m        machine
 	link     link
 	wire     wire          // nil: there is none
@@ -50,6 +51,11 @@ type loop struct {
 	backoff time.Duration // how long it does not compete after the next failure
 	failed  int           // advertisements in a row that were not sent
 	yield   *yield
+
+	hooks     *hooks
+	preparing *preparation // of this term, until Prepare has returned; nil: there is none
+	begun     uint64       // the newest term in which the guard was told to hold them
+	follows   netip.Addr   // who is Active as Followed was told; invalid: nobody, or this node
 }
 
 // view is what was seen of the interface of a config.
@@ -68,7 +74,7 @@ type arrival struct {
 func newLoop(v *VRRP, a alarm) *loop {
 	return &loop{
 		v: v, alarm: a, keeper: v.sys.guard(), links: make(chan struct{}, 1), looked: make(chan view, 1), packets: make(chan arrival, 64),
-		journal: make(chan func(), 64), logged: map[string]time.Time{}, backoff: retryAfter,
+		journal: make(chan func(), 64), hooks: newHooks(v.deps), logged: map[string]time.Time{}, backoff: retryAfter,
 		status: Status{Role: RoleNone, Counters: Counters{Became: map[Role]uint64{}, Discarded: map[Discard]uint64{}}},
 	}
 }
@@ -81,6 +87,7 @@ func (l *loop) run(ctx context.Context) error {
 	l.workers.Go(l.alarm.run)
 	written := make(chan struct{})
 	go l.write(written)
+	go l.hooks.run(l.done)
 	l.now = time.Now()
 	l.m, l.orphan = newMachine(election{}, "", l.now), l.now
 	l.turn(l.adopt)
@@ -90,11 +97,17 @@ func (l *loop) run(ctx context.Context) error {
 	l.closeWire()
 	l.alarm.close()
 	close(l.journal)
+	l.hooks.end()
 	cancel()
 	l.workers.Wait()
-	select { // a log that is stuck does not keep it
-	case <-written:
-	case <-time.After(endTime):
+	enough, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer cancel()
+	for _, over := range []<-chan struct{}{written, l.hooks.over} { // what is stuck does not keep it
+		select {
+		case <-over:
+		case <-enough.Done():
+			l.hooks.drop()
+		}
 	}
 	return nil
 }
@@ -123,6 +136,8 @@ func (l *loop) wait(ctx context.Context) {
 		l.turn(func(now time.Time) { l.reported(r, now) })
 	case <-l.links:
 		l.look()
+	case term := <-l.hooks.prepared:
+		l.turn(func(time.Time) { l.prepared(term) })
 	case v := <-l.looked:
 		l.turn(func(now time.Time) { l.seen(v, now) })
 	case <-l.v.changed:
@@ -148,6 +163,7 @@ func (l *loop) turn(happened func(now time.Time)) {
 		m, out := l.m.expire(now)
 		l.do(m, out, now)
 	}
+	l.keepWaiting(now)
 	l.command(now)
 	l.notice(was)
 	l.publish()
@@ -177,7 +193,8 @@ func (l *loop) do(m machine, out output, now time.Time) {
 	if taken {
 		l.term++
 		l.status.Took = -1 // it takes until the first announcement
-		l.command(now)     // the guard begins while the others are told
+		l.prepare(now)
+		l.command(now) // the guard begins while the others are told
 	}
 	for _, priority := range out.adverts {
 		l.send(priority, now)
@@ -187,65 +204,10 @@ func (l *loop) do(m machine, out output, now time.Time) {
 	}
 }
 
-func (l *loop) announce(now time.Time) {
-	l.status.Counters.Announced++
-	if err := l.wire.announce(l.cfg.Addrs); err != nil {
-		l.warn("announce", "the virtual address cannot be announced, neighbours learn of it later: "+err.Error())
-	}
-	if l.status.Took >= 0 {
-		return
-	}
-	took := now.Sub(l.m.since)
-	l.status.Took = took
-	l.log(func() {
-		l.v.deps.Log.WithField("took", took.String()).Info("the virtual address is here and was announced")
-	})
-}
-
-// send sends an advertisement. A router that nobody can hear does not compete.
-func (l *loop) send(priority uint8, now time.Time) {
-	if l.wire == nil {
-		return
-	}
-	err := l.sendAll(l.datagrams(priority))
-	l.status.Counters.Sent++
-	if err == nil {
-		l.failed = 0
-		return
-	}
-	l.status.Counters.SendErrors++
-	if l.failed++; l.failed >= sendTries {
-		l.block("advertisements cannot be sent on "+l.link.name+": "+err.Error(), now)
-		l.closeWire()
-	}
-}
-
-// sendAll fails when nobody could be sent to.
-func (l *loop) sendAll(list []datagram) error {
-	var errs []error
-	for _, d := range list {
-		if err := l.wire.send(d); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if len(errs) < len(list) {
-		return nil
-	}
-	return errors.Join(errs...)
-}
-
-func (l *loop) datagrams(priority uint8) (list []datagram) {
-	a := l.cfg.advertisement(priority)
-	for _, to := range l.cfg.targets() {
-		list = append(list, datagram{From: l.link.source, To: to, Data: a.Marshal(l.cfg.Checksum, l.link.source, to)})
-	}
-	return list
-}
-
 // setAlarm has the loop wake when something is due.
 func (l *loop) setAlarm() {
 	next := l.beat.Add(l.beatEvery())
-	for _, t := range []time.Time{l.m.next(), l.until, l.expiry()} {
+	for _, t := range []time.Time{l.m.next(), l.until, l.expiry(), l.preparing.until()} {
 		if !t.IsZero() && t.Before(next) {
 			next = t
 		}

@@ -33,6 +33,7 @@ func (l *loop) arrived(p arrival, now time.Time) {
 	}
 	m, out := l.m.heard(a, p.packet.From, now)
 	l.do(m, out, now)
+	l.follow(a, p.packet.From)
 }
 
 // discard counts a packet that is not heeded. Other virtual routers are nothing to
@@ -128,7 +129,7 @@ func (l *loop) handOver(y yield, now time.Time) {
 // command tells the guard what to do, when that is news and now and then.
 func (l *loop) command(now time.Time) {
 	o := order{
-		Term: l.term, Hold: l.m.role == RoleActive, Addrs: l.cfg.Addrs, On: l.link.name, Index: l.link.index, MAC: l.link.mac,
+		Term: l.term, Hold: l.mayHold(), Places: l.cfg.places(l.link), On: l.link.name,
 		From: l.link.source, Silence: silence(l.cfg.Interval),
 	}
 	news := o.Term != l.told.Term || o.Hold != l.told.Hold || o.Silence != l.told.Silence || !sameVoice(o, l.told)

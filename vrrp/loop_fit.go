@@ -1,6 +1,10 @@
 package vrrp
 
-import "time"
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
 
 // orphanTime is how long an Active router goes on without a guard: the kernel keeps an
 // address twice as long.
@@ -15,8 +19,12 @@ func (l *loop) adopt(now time.Time) {
 	next := l.v.cfg
 	l.v.mu.Unlock()
 	was := l.cfg
+	l.inside = next.Inside
 	if was.sameRouter(next) {
-		l.cfg = next
+		if l.cfg = next; !slices.Equal(was.Inside, next.Inside) {
+			l.cfg.Inside = was.Inside
+			l.look()
+		}
 		if next.enabled() && l.link.source.IsValid() && was.election(l.link.source) != next.election(l.link.source) {
 			m, out := l.m.reconfigured(next.election(l.link.source), now)
 			l.do(m, out, now)
@@ -29,7 +37,7 @@ func (l *loop) adopt(now time.Time) {
 	l.m = l.m.vanish("the settings changed", now)
 	l.closeWire()
 	l.cfg, l.blocked, l.until, l.backoff = next, "", time.Time{}, retryAfter
-	l.status.Strangers, l.link = nil, link{why: starting}
+	l.status.Strangers, l.link, l.follows = nil, link{why: starting}, netip.Addr{}
 	if !l.orphan.IsZero() {
 		l.orphan = now // nobody asked for a guard until now
 	}
@@ -43,8 +51,9 @@ func (l *loop) look() {
 		return
 	}
 	l.looking = true
-	cfg := l.cfg
-	l.workers.Go(func() { l.looked <- view{cfg, l.v.sys.look(cfg)} })
+	cfg, before := l.cfg, l.link
+	cfg.Inside = l.inside
+	l.workers.Go(func() { l.looked <- view{cfg, l.v.sys.look(cfg, before)} })
 }
 
 // seen takes what a look has seen. Another interface, or another source, takes other
@@ -52,27 +61,29 @@ func (l *loop) look() {
 func (l *loop) seen(v view, now time.Time) {
 	l.looking = false
 	switch {
-	case !v.cfg.sameRouter(l.cfg): // meanwhile it is another one
+	case !v.cfg.sameRouter(l.cfg) || !slices.Equal(v.cfg.Inside, l.inside): // meanwhile it is another one
 		l.look()
 	case v.link.failed != "":
 		l.warn("look", v.link.failed)
-	case v.link != l.link:
+	case !v.link.same(l.link) || !slices.Equal(l.cfg.Inside, l.inside):
+		l.cfg.Inside = l.inside
 		l.moved(v.link, now)
 	}
 }
 
-// moved is that the interface is another one, or not what it was.
+// moved is that an interface is another one, or not what it was.
 func (l *loop) moved(next link, now time.Time) {
-	if next.why != "" && l.m.role == RoleActive {
+	why := next.unfit()
+	if why != "" && l.m.role == RoleActive {
 		l.send(0, now) // the link may be there, without an address
 	}
 	l.link = next
 	l.closeWire()
 	l.blocked, l.until = "", time.Time{}
-	if next.why != "" && l.m.role != RoleFault {
-		l.m = l.m.vanish(next.why, now)
+	if why != "" && l.m.role != RoleFault {
+		l.m = l.m.vanish(why, now)
 	}
-	if next.why == "" && l.m.role != RoleFault {
+	if why == "" && l.m.role != RoleFault {
 		m, out := l.m.reconfigured(l.cfg.election(next.source), now)
 		l.do(m.announceAgain(now), out, now)
 	}
@@ -110,8 +121,8 @@ func (l *loop) obstacle(now time.Time) string {
 		return "this node stops"
 	case !l.cfg.enabled():
 		return "there is no virtual address"
-	case l.link.why != "":
-		return l.link.why
+	case l.link.unfit() != "":
+		return l.link.unfit()
 	case l.blocked != "":
 		return l.blocked
 	case !l.orphan.IsZero() && now.Sub(l.orphan) > orphanTime:

@@ -15,6 +15,9 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
+// insideMAC is that of every interface inside.
+const insideMAC = "02:00:00:00:01:01"
+
 // simVirtual is the address that simulated nodes compete for.
 var simVirtual = netip.MustParsePrefix("10.0.0.100/32")
 
@@ -29,17 +32,25 @@ type simNode struct {
 
 	unready atomic.Bool // nobody says that it is ready
 
-	mu       sync.Mutex
-	on       bool          // the process runs
-	resume   chan struct{} // nil: it is not stopped
-	carrier  bool
-	mac      string
-	blind    bool // its interfaces cannot be listed
-	wire     *simWire
-	links    chan<- struct{}
-	guard    *simGuard
-	expires  time.Time // of the address in the kernel; zero: it is not there
-	powerOff bool
+	// preparing is its Prepare, which needs not heed ctx, followed its Followed; nil: it
+	// has none.
+	preparing func(ctx context.Context)
+	followed  func(netip.Addr)
+
+	mu        sync.Mutex
+	on        bool          // the process runs
+	resume    chan struct{} // nil: it is not stopped
+	carrier   bool
+	cut       bool // the link of the addresses inside
+	mac       string
+	blind     bool // its interfaces cannot be listed
+	wire      *simWire
+	links     chan<- struct{}
+	guard     *simGuard
+	expires   time.Time // of the address in the kernel; zero: it is not there
+	powerOff  bool
+	announced []place
+	prepared  time.Time // when the newest Prepare began that has returned
 }
 
 func (n *simNode) addr() netip.Addr { return n.cfg.Node }
@@ -93,7 +104,7 @@ func (n *simNode) start() {
 	n.mu.Unlock()
 	log := logrus.New()
 	log.SetOutput(simLog{n})
-	n.v = newVRRP(Deps{Log: log}, system{
+	n.v = newVRRP(n.deps(log), system{
 		look: n.look, watch: n.watch, open: n.open, guard: n.newGuard, alarm: n.newAlarm, uptime: simUptime,
 	})
 	if err := n.v.Apply(n.cfg); err != nil {
@@ -171,9 +182,12 @@ func (n *simNode) crash() {
 	n.kill()
 }
 
-func (n *simNode) setCarrier(up bool) {
+func (n *simNode) setCarrier(up bool) { n.change(func() { n.carrier = up }) }
+
+// change changes something about the interfaces, and tells.
+func (n *simNode) change(how func()) {
 	n.mu.Lock()
-	n.carrier = up
+	how()
 	links := n.links
 	n.mu.Unlock()
 	if links != nil {
@@ -184,15 +198,21 @@ func (n *simNode) setCarrier(up bool) {
 	}
 }
 
-func (n *simNode) look(c Config) link {
+func (n *simNode) look(c Config, _ link) link {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l := link{name: "eth0", index: 2, mac: n.mac, source: n.cfg.Node}
+	l := link{port: port{name: "eth0", index: 2, mac: n.mac}, source: n.cfg.Node}
 	if n.blind {
 		return link{failed: "too many open files"}
 	}
 	if !n.carrier {
 		l.why = "interface eth0 has no link"
+	}
+	for range c.Inside {
+		l.inside = append(l.inside, port{name: "eth1", index: 3, mac: insideMAC})
+		if n.cut {
+			l.lacks = "interface eth1 has no link"
+		}
 	}
 	return l
 }
@@ -257,6 +277,7 @@ type simNet struct {
 	parts map[netip.Addr]int // nodes of different numbers do not hear each other
 	begin time.Time
 	story []string
+	wrong []string // what must not happen, and did
 }
 
 func (s *simNet) note(format string, args ...any) {

@@ -2,7 +2,6 @@ package vrrp
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,7 +67,12 @@ func (w *simWire) receive() (Packet, error) {
 	}
 }
 
-func (w *simWire) announce([]netip.Prefix) error { return nil }
+func (w *simWire) announce(list []place) error {
+	w.node.mu.Lock()
+	defer w.node.mu.Unlock()
+	w.node.announced = list
+	return nil
+}
 
 func (w *simWire) close() { w.closed.Do(func() { close(w.done) }) }
 
@@ -83,7 +87,10 @@ type simGuard struct {
 	stopped bool
 	orphans bool // its process was killed
 	answer  deadline
+	pipe    []report
 	began   time.Time // when it was started
+	newest  uint64    // the newest term it was told of
+	decided time.Time // when
 }
 
 func (n *simNode) newGuard() keeper {
@@ -129,6 +136,9 @@ func (g *simGuard) order(o order) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	o.At = simUptime()
+	if o.Term != g.newest {
+		g.newest, g.decided = o.Term, time.Now()
+	}
 	switch {
 	case g.dead || g.orphans:
 	case g.stopped:
@@ -146,9 +156,15 @@ func (g *simGuard) obey(o order) {
 	g.say(report{Term: o.Term, Held: w.held})
 }
 
+// say reports, in the order of what it says, as a pipe does.
 func (g *simGuard) say(r report) {
+	g.pipe = append(g.pipe, r)
 	time.AfterFunc(200*time.Microsecond, func() {
 		g.node.gate()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		r := g.pipe[0]
+		g.pipe = g.pipe[1:]
 		select {
 		case g.out <- r:
 		default:
@@ -158,6 +174,9 @@ func (g *simGuard) say(r report) {
 
 func (g *simGuard) do(d deed) {
 	n := g.node
+	if d == put {
+		g.checkPrepared()
+	}
 	n.mu.Lock()
 	switch {
 	case n.powerOff:

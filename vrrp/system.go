@@ -1,14 +1,17 @@
 package vrrp
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // system is what the loop needs of a host. Simulated nodes have another one.
 type system struct {
-	look  func(Config) link
+	// look finds the interfaces of a config. It is told what was seen before.
+	look  func(Config, link) link
 	watch func(ctx context.Context, changed chan<- struct{})
 	open  func(Config, link) (wire, error)
 	guard func() keeper
@@ -17,22 +20,37 @@ type system struct {
 	uptime func() time.Duration
 }
 
-// link is the interface of a router.
+// link is the interface of a router, and those of the addresses inside.
 type link struct {
-	name   string
-	index  int
-	mac    string
+	port
 	source netip.Addr // the primary address
 	why    string     // it is of no use; "": it is
+	inside []port     // those of Config.Inside, in that order
+	lacks  string     // why one of them is of no use; "": they are
 	failed string     // why nothing is known of it now; "": the rest is true
 }
+
+// port is one interface.
+type port struct {
+	name    string
+	index   int // which another one of that name has not; 0: there is none
+	mac     string
+	network bool // it was found by its network
+}
+
+func (l link) same(o link) bool {
+	return l.port == o.port && l.source == o.source && l.why == o.why && slices.Equal(l.inside, o.inside) && l.lacks == o.lacks
+}
+
+// unfit is why a router cannot serve with it; "": it can.
+func (l link) unfit() string { return cmp.Or(l.why, l.lacks) }
 
 // wire is the interface as seen by the protocol. receive is for another goroutine than
 // the rest and ends when the wire is closed.
 type wire interface {
 	send(datagram) error
 	receive() (Packet, error)
-	announce([]netip.Prefix) error
+	announce([]place) error
 	close()
 }
 

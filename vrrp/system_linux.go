@@ -1,10 +1,5 @@
 package vrrp
 
-import (
-	"net"
-	"net/netip"
-)
-
 // linux is the host this process runs on. The guard is started with a command line.
 func linux(guard []string) system {
 	return system{
@@ -21,7 +16,7 @@ func linux(guard []string) system {
 // linuxWire is a wire of sockets.
 type linuxWire struct {
 	*adverts
-	announcer *announcer
+	announcers
 }
 
 func openWire(c Config, l link) (wire, error) {
@@ -33,11 +28,8 @@ func openWire(c Config, l link) (wire, error) {
 	if len(c.Peers) == 0 {
 		err = a.join(c.targets()[0])
 	}
-	if err == nil {
-		var ifi *net.Interface
-		if ifi, err = net.InterfaceByIndex(l.index); err == nil {
-			w.announcer, err = openAnnouncer(ifi, c.Addrs)
-		}
+	if err == nil && l.lacks == "" { // else it only listens
+		w.announcers, err = openAnnouncers(c.places(l))
 	}
 	if err != nil {
 		a.close()
@@ -46,9 +38,7 @@ func openWire(c Config, l link) (wire, error) {
 	return w, nil
 }
 
-func (w *linuxWire) announce(list []netip.Prefix) error { return w.announcer.announce(list) }
-
 func (w *linuxWire) close() {
 	w.adverts.close()
-	w.announcer.close()
+	w.announcers.close()
 }

@@ -57,11 +57,20 @@ func newVRRP(deps Deps, sys system) *VRRP {
 
 // Check says why cfg cannot be had on this host, without changing anything.
 func (v *VRRP) Check(cfg Config) error {
-	if err := cfg.check(); err != nil || !cfg.enabled() || cfg.Interface == "" {
+	if err := cfg.check(); err != nil || !cfg.enabled() {
 		return err
 	}
-	if l := v.sys.look(cfg); l.index == 0 {
+	l := v.sys.look(cfg, link{})
+	if l.failed != "" {
+		return fmt.Errorf("vrrp: %s", l.failed)
+	}
+	if cfg.Interface != "" && l.index == 0 {
 		return fmt.Errorf("vrrp: %s", l.why)
+	}
+	for i, p := range cfg.Inside {
+		if p.Interface != "" && l.inside[i].index == 0 {
+			return fmt.Errorf("vrrp: %s", missing(p.Interface))
+		}
 	}
 	return nil
 }

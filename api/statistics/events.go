@@ -20,7 +20,7 @@ var (
 	}
 	// reasons are what sessions end for.
 	reasons = []string{
-		"admin", "client_closed", "idle", "keepalive_timeout", "max_time", "replaced", "shutdown", "vm_closed",
+		"admin", "client_closed", "idle", "keepalive_timeout", "max_time", "replaced", "shutdown", "vm_closed", "revoked",
 		"vm_unreachable", "not_admitted", other,
 	}
 	// buckets are upper bounds in seconds: from a LAN to a patient time-out.

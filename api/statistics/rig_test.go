@@ -39,6 +39,7 @@ func three() Snapshot {
 		BytesUp: 5_400_000, BytesDown: 123_456_789_000,
 		Dispatchers: Dispatchers{Up: 2, Down: 1},
 		Relay:       Relay{Loops: 2, Pairs: 2468, Pipes: 12, Spliced: 99},
+		Kernel:      &Kernel{Flows: 11, Refused: 12, Limited: 13, Dropped: 14},
 		Directory: &Directory{
 			Records: map[string]int{"grant": 41, "sticky": 5}, Bytes: 9000,
 			Lag: 15 * time.Millisecond, Refused: map[string]uint64{"slot": 2},

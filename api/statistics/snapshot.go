@@ -28,6 +28,7 @@ type Snapshot struct {
 
 	Dispatchers Dispatchers
 	Relay       Relay
+	Kernel      *Kernel       // nil: it carries nothing
 	Directory   *Directory    // nil: the node is alone
 	VRRP        *VRRP         // nil: there is no virtual address to move
 	Backends    []BackendLine // of the balancer's frontends; none on a node alone
@@ -44,6 +45,14 @@ type Relay struct {
 	Pairs   int    // joined connections
 	Pipes   int    // pipes lent to fast streams or kept for the next
 	Spliced uint64 // bytes that never entered the process
+}
+
+// Kernel is what carries tunnels instead of the relay.
+type Kernel struct {
+	Flows int // connections
+	// Refused are connections that got a reset instead of a VM, Limited those of them that
+	// were too many at once, and Dropped packets that belonged to no connection.
+	Refused, Limited, Dropped uint64
 }
 
 // Directory is what the nodes have told each other.

@@ -44,6 +44,15 @@ type shown struct {
 	each func(s *Snapshot, add func(v float64, labels ...string))
 }
 
+// ofKernel adds nothing for a node whose kernel carries no tunnels.
+func ofKernel(of func(*Kernel) float64) func(*Snapshot, func(float64, ...string)) {
+	return func(s *Snapshot, add func(float64, ...string)) {
+		if s.Kernel != nil {
+			add(of(s.Kernel))
+		}
+	}
+}
+
 // labelled are the metrics that may have labels.
 var labelled = []shown{
 	{describe("role", "1 for the node's role on the virtual address, 0 for the others.", "role"), gauge, eachRole},
@@ -51,6 +60,10 @@ var labelled = []shown{
 		add(float64(s.BytesUp), "up")
 		add(float64(s.BytesDown), "down")
 	}},
+	{describe("kernel_flows", "Connections that the kernel carries."), gauge, ofKernel(func(k *Kernel) float64 { return float64(k.Flows) })},
+	{describe("kernel_refused_total", "Connections that the kernel reset: without a grant, or too many."), counter, ofKernel(func(k *Kernel) float64 { return float64(k.Refused) })},
+	{describe("kernel_limited_total", "Those of them that were too many for their grant."), counter, ofKernel(func(k *Kernel) float64 { return float64(k.Limited) })},
+	{describe("kernel_dropped_packets_total", "Packets that belonged to no connection."), counter, ofKernel(func(k *Kernel) float64 { return float64(k.Dropped) })},
 	{describe("dispatchers", "Targets of the service tunnel by the outcome of their last check.", "state"), gauge, func(s *Snapshot, add func(float64, ...string)) {
 		add(float64(s.Dispatchers.Up), "up")
 		add(float64(s.Dispatchers.Down), "down")

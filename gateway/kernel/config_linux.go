@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -57,7 +56,14 @@ type Config struct {
 	// Enabled lets new flows begin. Without it flows that live go on, and the table goes
 	// with the last one.
 	Enabled bool
-	Rules   rules.Config
+	// Resident: the virtual addresses are this node's for good, and what their flows are
+	// its own. Otherwise they are between Inject and Withdraw; what is found before may be
+	// another node's by now.
+	Resident bool
+	// Former: a former process may have left a table. Without Enabled it is looked for only
+	// then, since it may be that of another gateway on this host.
+	Former bool
+	Rules  rules.Config
 	// Dial is what a VM has to answer a SYN; 0: what the kernel gives it, two minutes.
 	Dial time.Duration
 	// HalfClose ends a flow of which one side has finished and that carried nothing for so
@@ -67,27 +73,20 @@ type Config struct {
 	Poll time.Duration
 }
 
-// Grant lets flows of one client to one port of the virtual address through to a VM.
+// Grant lets flows of one client to one port of the virtual address through to a VM. With
+// the zero VM it is relayed: a socket of this host serves the client, and has no flows.
 type Grant struct {
 	Client netip.Addr
 	Port   uint16
 	VM     netip.AddrPort
-	Limit  int // flows at a time; 0 is any number
+	Limit  int // flows at a time; 0 is any number, and what a relayed grant has
 }
 
 func (g Grant) key() netip.AddrPort { return netip.AddrPortFrom(g.Client, g.Port) }
 
 // check refuses what rules would: one bad grant must not keep others from being told.
 func (g Grant) check() error {
-	for _, a := range []netip.Addr{g.Client, g.VM.Addr()} {
-		if !a.IsValid() || a.Is4In6() || a.Zone() != "" || a.IsUnspecified() {
-			return fmt.Errorf("grant of %s: address %q cannot be used", g.key(), a)
-		}
-	}
-	if g.Client.Is4() != g.VM.Addr().Is4() || g.Port == 0 || g.VM.Port() == 0 || g.Limit < 0 || g.Limit > maxLimit {
-		return fmt.Errorf("grant of %s to %s, at most %d: families, ports or limit do not fit", g.key(), g.VM, g.Limit)
-	}
-	return nil
+	return rules.Grant{Client: g.Client, Port: g.Port, VM: g.VM, Limit: g.Limit}.Check()
 }
 
 // granted is a grant and the flows that live by it, the oldest first.
@@ -95,6 +94,7 @@ type granted struct {
 	Grant
 	class int // the limit that rules have; 0 with a Limit: none may begin
 	flows []*Flow
+	left  bool // nobody has asked for it: it is that of flows a former process has left
 }
 
 // wanted is the limit that rules should have.

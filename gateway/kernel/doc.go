@@ -5,19 +5,26 @@
 //	k := kernel.New(kernel.Deps{Owner: owner, Directory: directory})
 //	err := k.Apply(cfg)             // ErrUnable: in words what this host lacks
 //	go k.Run(ctx)
-//	err = k.Allow(grant)            // from now on its client may connect
+//	err = k.Allow(grant)            // noted; k.Forbid(why, grant) is the other way
+//	err = k.Settle()                // from now on its client may connect
 //	failed, err := k.Inject(ctx, records)   // this node becomes active
 //	err = k.Withdraw(ctx)                   // another one has
 //
 // Who tells whom:
 //
-//	          Allow, Forbid                Inject, Withdraw
-//	owner ----------------> rules          ------------------> conntrack
-//	  ^   <-- Opened, Joined, Ended --.                        |
-//	  |                               |    events, and a look  |
-//	  '-- Kill ---> doomed flows ---> loop <-------------------'
+//	  Allow, Forbid            Settle      Inject, Withdraw
+//	owner ------> what is ---------> rules  ------------------> conntrack
+//	  ^           wanted -- loop ----^                          |
+//	  |   <-- Opened, Joined, Ended --.                         |
+//	  |                               |     events, and a look  |
+//	  '-- Kill ---> doomed flows ---> loop <--------------------'
 //	                  |                 |
 //	                  '-> Kick          '-- Spread, Forget --> directory
+//
+// Allow, Forbid and Kill only note what is wanted, and may be called under any lock. The
+// loop does it soon, and again when nftables refuses; Settle does it now, for all callers
+// at once. A grant without a VM is relayed: it is for rules alone, since a socket of this
+// host serves its client, and there are no flows of it.
 //
 // A Flow is a relay.Pair. One goroutine, the loop, hears what happens; what that means is
 // decided in life.go by functions of what is known, the event and the time. The loop looks

@@ -25,6 +25,7 @@ type Flow struct {
 	spread      bool // the directory knows it
 	plain       bool // its packets have no timestamps
 	up, down    int64
+	noted       time.Time // when this process came to know it
 	kicked      time.Time // zero: not yet
 }
 
@@ -44,6 +45,13 @@ func (f *Flow) Port() uint16 { return f.entry.Virtual().Port() }
 // VM is where it leads.
 func (f *Flow) VM() netip.AddrPort { return f.entry.VM() }
 
+// Since is when it began, wherever that was.
+func (f *Flow) Since() time.Time {
+	f.kernel.mu.Lock()
+	defer f.kernel.mu.Unlock()
+	return f.life.born
+}
+
 // Kill ends the flow at both ends at once, with a reset. The first reason stands. It does
 // not wait.
 func (f *Flow) Kill(why relay.Reason) {
@@ -59,17 +67,24 @@ func (f *Flow) doom(why relay.Reason) {
 	}
 	f.life.doomed = why
 	f.kernel.kills = append(f.kernel.kills, f)
-	select {
-	case f.kernel.wake <- struct{}{}:
-	default:
-	}
+	f.kernel.nudge()
 }
 
 // Stats are those of the last look at the counters (Config.Poll). RTT is not known.
 func (f *Flow) Stats() relay.Stats {
 	f.kernel.mu.Lock()
 	defer f.kernel.mu.Unlock()
-	return relay.Stats{Up: f.up, Down: f.down, LastActivity: f.life.active}
+	return relay.Stats{Up: f.up, Down: f.down, LastActivity: f.active(time.Now())}
+}
+
+// active is when something moved last, as far as can be known. What moved when it was
+// looked is moving until the next look says otherwise: who is in use must not pass for idle
+// because nobody looks. The caller holds the lock.
+func (f *Flow) active(now time.Time) time.Time {
+	if f.life.active.Before(f.kernel.looked) {
+		return f.life.active
+	}
+	return now
 }
 
 // Bytes are those of Stats.

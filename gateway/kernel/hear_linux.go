@@ -29,7 +29,7 @@ func (k *Kernel) hear(ctx context.Context, e conntrack.Event) error {
 		f = nil
 	}
 	if f == nil {
-		if e.Kind != conntrack.Destroy && e.Flow.State != conntrack.TimeWait && e.Flow.State != conntrack.Close {
+		if e.Kind != conntrack.Destroy && !closed(e.Flow) {
 			k.begin(ctx, e.Flow, false, now)
 		}
 		return nil
@@ -45,11 +45,18 @@ func (k *Kernel) look(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	k.mu.Lock()
+	k.looked = now
+	k.mu.Unlock()
 	there := make(map[conntrack.Tuple]bool, len(entries))
+	var unheard []conntrack.Flow
 	for _, e := range entries {
 		k.mu.Lock()
 		f := k.flows[e.Orig]
 		ours, _ := k.ours(e)
+		if ours && f != nil && f.unheard(e, now) {
+			unheard = append(unheard, e)
+		}
 		k.mu.Unlock()
 		if !ours {
 			continue
@@ -57,6 +64,7 @@ func (k *Kernel) look(ctx context.Context, now time.Time) error {
 		there[e.Orig] = true
 		k.saw(ctx, f, e, now)
 	}
+	k.sound(ctx, unheard)
 	k.mu.Lock()
 	var gone []*Flow
 	for at, f := range k.flows {
@@ -83,19 +91,31 @@ func (k *Kernel) saw(ctx context.Context, f *Flow, e conntrack.Flow, now time.Ti
 		f.count(e, now)
 		k.mu.Unlock()
 		k.happened(ctx, f, conntrack.Event{Kind: conntrack.Update, Flow: e}, now)
-	case e.State != conntrack.TimeWait && e.State != conntrack.Close:
-		k.begin(ctx, e, true, now)
+	case !closed(e):
+		k.begin(ctx, e, k.former(e), now)
 	}
+}
+
+// former tells whether a flow began before flows were this node's. Of one that began
+// since, the event is late, or was lost.
+func (k *Kernel) former(e conntrack.Flow) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return e.Start.IsZero() || e.Start.Before(k.since)
 }
 
 // begin takes a flow that was not known.
 func (k *Kernel) begin(ctx context.Context, e conntrack.Flow, adopted bool, now time.Time) {
-	f := &Flow{kernel: k, entry: e, Adopted: adopted, begun: e.Status != 0 || !adopted}
+	f := &Flow{kernel: k, entry: e, Adopted: adopted, begun: e.Status != 0 || !adopted, noted: now}
 	f.life = life{id: e.ID, born: now, active: now}
 	if !e.Start.IsZero() && e.Start.Before(now) {
 		f.life.born = e.Start
 	}
 	k.mu.Lock()
+	if !k.active && !k.cfg.Resident { // another node's, perhaps
+		k.mu.Unlock()
+		return
+	}
 	_, condemned := k.ours(e)
 	if condemned && e.State == conntrack.SynSent { // its client is told when it asks again
 		k.mu.Unlock()
@@ -125,7 +145,7 @@ func (k *Kernel) admit(f *Flow) bool {
 		return false
 	}
 	if f.Adopted {
-		k.dirty[key] = struct{}{}
+		k.changed(key)
 	} else {
 		f.class = g.class
 		victim, ok := g.admit()
@@ -193,7 +213,13 @@ func (k *Kernel) leave(f *Flow) {
 		return
 	}
 	g.flows = slices.DeleteFunc(g.flows, func(other *Flow) bool { return other == f })
-	if k.grants[g.key()] == g && g.Limit > 0 && g.wanted() != g.class {
-		k.dirty[g.key()] = struct{}{}
+	if k.grants[g.key()] != g {
+		return
+	}
+	if g.Limit > 0 && g.wanted() != g.class {
+		k.changed(g.key())
+	}
+	if g.left && len(g.flows) == 0 && !k.cfg.Enabled {
+		delete(k.grants, g.key())
 	}
 }

@@ -10,34 +10,90 @@ import (
 	"vdi-gateway/gateway/kernel/conntrack"
 )
 
+// NotInjected is a record whose flow does not live here. Where it is for ErrNotGranted the
+// record is of no use to anybody.
+type NotInjected struct {
+	ID  string // of the record
+	Err error
+}
+
+func (n *NotInjected) Error() string { return fmt.Sprintf("flow %s: %v", n.ID, n.Err) }
+
+func (n *NotInjected) Unwrap() error { return n.Err }
+
 // Inject makes flows of another node this node's own: call it on becoming active, before
-// the addresses are announced. Flows whose grant is not here, or leads elsewhere now, stay
-// ended. failed tells of each record that was not injected; err is for all.
+// the addresses are announced. Flows that live here already stay as they are. Flows whose
+// grant is not here, or leads elsewhere now, stay ended (ErrNotGranted). failed has a
+// *NotInjected for each record whose flow does not live here; err is for all.
 func (k *Kernel) Inject(ctx context.Context, records []Record) (failed []error, err error) {
+	k.carry(true)
 	err = k.ask(ctx, func(ctx context.Context) (func(), error) {
-		var flows []conntrack.Flow
-		since := map[conntrack.Tuple]time.Time{}
-		for _, r := range records {
-			s, err := r.decode()
-			if err == nil {
-				err = k.grantedHere(s)
-			}
-			if err != nil {
-				failed = append(failed, fmt.Errorf("flow %s: %w", r.ID, err))
-				continue
-			}
-			f := s.flow(k.mark())
-			since[f.Orig] = s.since
-			flows = append(flows, f)
-		}
-		missed, err := k.table.Inject(ctx, flows)
-		for _, m := range missed {
-			delete(since, m.Flow.Orig)
-			failed = append(failed, m)
-		}
-		return func() { k.injected(ctx, flows, since) }, err
+		i := injection{since: map[conntrack.Tuple]time.Time{}}
+		err := k.inject(ctx, records, &i)
+		failed = i.failed
+		return func() { k.injected(ctx, i) }, err
 	})
 	return failed, err
+}
+
+// injection is what becomes of records.
+type injection struct {
+	flows  []conntrack.Flow              // to be made
+	since  map[conntrack.Tuple]time.Time // of those that were not refused
+	failed []error
+	// revoked have no grant here: they end, and their ends have to know.
+	revoked []conntrack.Flow
+}
+
+func (k *Kernel) inject(ctx context.Context, records []Record, i *injection) error {
+	if !k.enabled() {
+		return errNotRunning
+	}
+	for _, r := range records {
+		if err := k.sort(r, i); err != nil {
+			i.failed = append(i.failed, &NotInjected{r.ID, err})
+		}
+	}
+	// Those that are condemned are found by the loop, which resets both ends.
+	_, condemned := k.table.Inject(ctx, i.revoked)
+	missed, err := k.table.Inject(ctx, i.flows)
+	err = errors.Join(err, condemned)
+	for _, m := range missed {
+		delete(i.since, m.Flow.Orig)
+		i.failed = append(i.failed, &NotInjected{idOf(m.Flow.Orig), m.Err})
+	}
+	return err
+}
+
+// sort takes a record's flow in, or says why not.
+func (k *Kernel) sort(r Record, i *injection) error {
+	s, err := r.decode()
+	if err != nil {
+		return err
+	}
+	f := s.flow(k.mark())
+	if err := k.grantedHere(s); err != nil {
+		f.Mark = k.condemned()
+		i.revoked = append(i.revoked, f)
+		return err
+	}
+	i.flows, i.since[f.Orig] = append(i.flows, f), s.since
+	return nil
+}
+
+func (k *Kernel) enabled() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.cfg.Enabled
+}
+
+func (k *Kernel) carry(active bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if active && !k.active {
+		k.since = time.Now()
+	}
+	k.active = active
 }
 
 func (k *Kernel) mark() uint32 {
@@ -46,25 +102,31 @@ func (k *Kernel) mark() uint32 {
 	return k.cfg.Rules.Mark
 }
 
+func (k *Kernel) condemned() uint32 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.cfg.Rules.Condemned
+}
+
 // grantedHere tells why a flow may not live here.
 func (k *Kernel) grantedHere(s shared) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	g := k.grants[netip.AddrPortFrom(s.client.Addr(), s.virtual.Port())]
-	if !k.cfg.Enabled || g == nil || g.VM != s.vm {
+	if g == nil || g.VM != s.vm {
 		return ErrNotGranted
 	}
 	return nil
 }
 
-// injected takes the flows that were made; since has those.
-func (k *Kernel) injected(ctx context.Context, flows []conntrack.Flow, since map[conntrack.Tuple]time.Time) {
+// injected takes the flows that were made.
+func (k *Kernel) injected(ctx context.Context, i injection) {
 	now := time.Now()
-	for _, f := range flows {
+	for _, f := range i.flows {
 		k.mu.Lock()
 		known := k.flows[f.Orig] != nil
 		k.mu.Unlock()
-		began, made := since[f.Orig]
+		began, made := i.since[f.Orig]
 		if known || !made {
 			continue
 		}
@@ -75,9 +137,11 @@ func (k *Kernel) injected(ctx context.Context, flows []conntrack.Flow, since map
 
 // Withdraw gives all flows up without a word to their ends: call it when another node has
 // become active, also after this one comes back to find that. They end as Moved, and the
-// directory keeps them.
+// directory keeps them. When it returns nothing is sent to either end any more.
 func (k *Kernel) Withdraw(ctx context.Context) error {
+	k.carry(false)
 	return k.ask(ctx, func(ctx context.Context) (func(), error) {
+		k.kicks.halt()
 		entries, err := k.table.Dump(ctx, k.filter())
 		if err == nil {
 			var failed []conntrack.Failure
@@ -107,7 +171,9 @@ func (k *Kernel) moved(ctx context.Context) {
 	k.mu.Lock()
 	var all []*Flow
 	for _, f := range k.flows {
-		f.life.doomed = Moved
+		if f.kicked.IsZero() { // else it has ended, and only that was not heard yet
+			f.life.doomed = Moved
+		}
 		all = append(all, f)
 	}
 	k.kills = nil

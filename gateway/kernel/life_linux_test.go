@@ -183,3 +183,18 @@ func TestGrantsThatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// Between two looks nobody knows better: who was in use still is.
+func TestWhoIsInUseIsNotIdleBetweenLooks(t *testing.T) {
+	k := New(Deps{})
+	f := &Flow{kernel: k}
+	f.count(ct.Flow{Counted: true, Sent: ct.Counters{Packets: 10, Bytes: 5000}}, time.Unix(100, 0))
+	k.looked = time.Unix(100, 0)
+	if got := f.active(time.Unix(104, 0)); got != time.Unix(104, 0) {
+		t.Errorf("after the look that saw it: got last active at %d, want 104", got.Unix())
+	}
+	k.looked = time.Unix(105, 0)
+	if got := f.active(time.Unix(109, 0)); got != time.Unix(100, 0) {
+		t.Errorf("after one that did not: got last active at %d, want 100", got.Unix())
+	}
+}

@@ -22,6 +22,8 @@ const (
 	callTime = 20 * time.Second
 	// kickGrace is when a flow is over whose end was not heard of after it was kicked.
 	kickGrace = 300 * time.Millisecond
+	// logEvery bounds how often it is logged that rules do not take something.
+	logEvery = 10 * time.Second
 )
 
 // lingering is the entry of a flow that is over.
@@ -52,10 +54,9 @@ func (k *Kernel) Run(ctx context.Context) error {
 		return nil
 	case <-k.ready:
 	}
-	var kicks sync.WaitGroup
-	defer func() { kicks.Wait(); _ = k.table.Close() }()
+	defer func() { k.kicks.going.Wait(); k.closing.Wait(); _ = k.table.Close() }()
 	for ctx.Err() == nil {
-		err := k.serve(ctx, &kicks)
+		err := k.serve(ctx)
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
@@ -69,7 +70,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 }
 
 // serve listens and acts until something fails.
-func (k *Kernel) serve(ctx context.Context, kicks *sync.WaitGroup) error {
+func (k *Kernel) serve(ctx context.Context) error {
 	e, err := k.listen(ctx)
 	if err != nil {
 		return err
@@ -82,15 +83,13 @@ func (k *Kernel) serve(ctx context.Context, kicks *sync.WaitGroup) error {
 		return err
 	}
 	for {
-		k.act(ctx, kicks)
+		k.act(ctx, time.Now())
 		select {
 		case <-ctx.Done():
 			return nil
 		case event := <-e.events:
 			err = k.hear(ctx, event)
 		case err = <-e.failed:
-		case flows := <-k.kicked:
-			k.wasKicked(flows)
 		case r := <-k.requests:
 			e.stop()
 			after, failed := r.do(ctx)
@@ -126,7 +125,7 @@ func (k *Kernel) filter() conntrack.Filter {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	r := k.cfg.Rules
-	return conntrack.Filter{Mark: r.Mark, Mask: ^(r.Mark ^ r.Condemned)}
+	return filter(r.Mark, r.Condemned)
 }
 
 // ours tells whether a flow has one of our marks, and whether it is to end.
@@ -158,7 +157,8 @@ func (k *Kernel) listen(ctx context.Context) (*ear, error) {
 			e.failed <- err
 		}
 	}()
-	e.stop = sync.OnceFunc(func() { cancel(); <-ended; _ = l.Close() })
+	// The kernel closes such a socket within some 20 ms, and tells it nothing any more at once.
+	e.stop = sync.OnceFunc(func() { cancel(); <-ended; k.closing.Go(func() { _ = l.Close() }) })
 	return e, nil
 }
 
@@ -171,78 +171,39 @@ func (k *Kernel) listenAgain(ctx context.Context, old *ear) (*ear, error) {
 	return e, nil
 }
 
-// act has doomed flows kicked and tells rules what has changed. A kick may take long, for
-// an end that is gone, and holds up no other.
-func (k *Kernel) act(ctx context.Context, kicks *sync.WaitGroup) {
+// act tells rules what has changed and has doomed flows kicked.
+func (k *Kernel) act(ctx context.Context, now time.Time) {
 	k.mu.Lock()
-	flows := k.kills
-	k.kills = nil
-	var calls, entries []conntrack.Flow
-	for _, f := range flows {
-		if f.life.phase == calling {
-			calls = append(calls, f.named())
-		} else {
-			entries = append(entries, f.named())
-		}
-	}
-	mark := k.cfg.Rules.Condemned
 	changed := len(k.dirty) > 0
 	k.mu.Unlock()
-	if changed {
-		k.changing.Lock()
-		err := k.commit()
-		k.changing.Unlock()
-		if err != nil {
-			k.deps.Log.WithError(err).Warn("limits of grants could not be changed")
+	if changed && !now.Before(k.refusal.again) {
+		err := k.Settle()
+		if k.refusal.take(err, now, time.Now()) {
+			k.deps.Log.WithError(err).Warn("grants could not be told to nftables; trying again")
 		}
 	}
-	if len(flows) == 0 {
-		return
-	}
-	kicks.Go(func() {
-		err := k.kick(ctx, mark, calls, entries)
-		if err != nil && ctx.Err() == nil {
-			k.deps.Log.WithError(err).Warn("flows could not be reset")
-		}
-		select {
-		case k.kicked <- flows:
-		case <-ctx.Done():
-		}
-	})
+	k.punish(ctx)
 }
 
-// kick ends flows at both ends. A client whose SYN is unanswered takes a SYN for its
-// answer, and then sends nothing any more that conntrack would know. So such a flow is only
-// marked: the SYN that its client sends next is answered with a reset.
-func (k *Kernel) kick(ctx context.Context, mark uint32, calls, entries []conntrack.Flow) error {
-	if _, err := k.table.SetMark(ctx, mark, calls...); err != nil {
-		return err
-	}
-	for _, f := range calls {
-		now, err := k.table.Get(ctx, f)
-		if err == nil && now.State != conntrack.SynSent { // the VM was faster
-			entries = append(entries, f)
-		}
-	}
-	if len(entries) == 0 {
-		return nil
-	}
-	return k.deps.Within(func() error {
-		failed, err := k.table.Kick(ctx, mark, entries...)
-		for _, f := range failed {
-			k.deps.Log.WithError(f).Debug("an end of a flow was not seen to be reset")
-		}
-		return err
-	})
+// refusal is that rules did not take what they were told.
+type refusal struct {
+	again  time.Time // when they are told once more
+	logged time.Time
 }
 
-func (k *Kernel) wasKicked(flows []*Flow) {
-	now := time.Now()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, f := range flows {
-		f.kicked = now
+// take notes how rules took something, from began to now, and tells whether to log it.
+// They are tried again with the next tick, unless trying takes long.
+func (r *refusal) take(err error, began, now time.Time) (log bool) {
+	if err == nil {
+		return false
 	}
+	const share = 10 // of the time goes to trying
+	r.again = now.Add(max(tickEvery, share*now.Sub(began)))
+	if !r.logged.IsZero() && now.Sub(r.logged) < logEvery {
+		return false
+	}
+	r.logged = now
+	return true
 }
 
 // timers ends what is due, and takes away entries that have lingered.
@@ -250,7 +211,9 @@ func (k *Kernel) timers(ctx context.Context, now time.Time) {
 	var lost []*Flow
 	k.mu.Lock()
 	for _, f := range k.flows {
-		if why := f.life.due(now, k.cfg.Dial, k.cfg.HalfClose); why != "" {
+		l := f.life
+		l.active = f.active(now)
+		if why := l.due(now, k.cfg.Dial, k.cfg.HalfClose); why != "" {
 			f.life.silent = f.life.phase == calling
 			f.doom(why)
 		}
@@ -308,6 +271,12 @@ func (k *Kernel) retire() {
 func (k *Kernel) Delete() error {
 	k.changing.Lock()
 	defer k.changing.Unlock()
+	k.mu.Lock()
+	never := k.table == nil
+	k.mu.Unlock()
+	if never {
+		return nil
+	}
 	return k.deps.Within(k.rules.Delete)
 }
 

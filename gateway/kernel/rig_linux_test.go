@@ -9,10 +9,14 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"vdi-gateway/gateway/kernel"
 	"vdi-gateway/gateway/kernel/rules"
@@ -72,12 +76,25 @@ func (s *shared) all() (all []kernel.Record) {
 
 // node is a host with a data path.
 type node struct {
+	serving bool // it has the addresses
 	*lab.Host
 	*kernel.Kernel
 	owner  *owner
 	shared *shared
 	stop   func()
 	buffer int // of events; 0: enough
+	log    logrus.FieldLogger
+	broken atomic.Bool  // nftables cannot be reached
+	asked  atomic.Int32 // how often it was tried
+}
+
+// within reaches the node's nftables.
+func (n *node) within(f func() error) error {
+	n.asked.Add(1)
+	if n.broken.Load() {
+		return errors.New("broken for a test")
+	}
+	return n.Do(f)
 }
 
 func (n *node) Spread(r kernel.Record) {
@@ -131,11 +148,19 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// start starts the data path of a node.
+// start starts the data path of a node, with the grant.
 func (w *world) start(n *node) {
 	w.t.Helper()
+	w.apply(n)
+	w.allow(n, w.grant)
+	w.run(n)
+}
+
+// apply makes the data path of a node.
+func (w *world) apply(n *node) {
+	w.t.Helper()
 	n.owner = &owner{opened: make(chan *kernel.Flow, 9999), joined: make(chan *kernel.Flow, 9999), ended: make(chan ended, 9999)}
-	n.Kernel = kernel.New(kernel.Deps{Owner: n.owner, Directory: n, Within: n.Do})
+	n.Kernel = kernel.New(kernel.Deps{Owner: n.owner, Directory: n, Within: n.within, Log: n.log})
 	n.SetBuffer(n.buffer)
 	if err := n.Apply(w.cfg); errors.Is(err, kernel.ErrUnable) {
 		w.t.Skip(err)
@@ -146,9 +171,12 @@ func (w *world) start(n *node) {
 		return errors.Join(os.WriteFile("/proc/sys/net/ipv4/conf/all/send_redirects", []byte("0"), 0),
 			os.WriteFile("/proc/sys/net/ipv4/conf/eth0/send_redirects", []byte("0"), 0))
 	})
-	if err = errors.Join(err, n.Allow(w.grant)); err != nil {
+	if err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+func (w *world) run(n *node) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- n.Kernel.Run(ctx) }()
@@ -159,6 +187,34 @@ func (w *world) start(n *node) {
 		}
 	})
 	w.t.Cleanup(n.stop)
+	if n.serving {
+		w.carry(n)
+	}
+}
+
+// carry makes flows a node's own.
+func (w *world) carry(n *node, records ...kernel.Record) {
+	w.t.Helper()
+	failed, err := n.Inject(w.t.Context(), records)
+	if w.cfg.Enabled && (err != nil || len(failed) > 0) {
+		w.t.Fatal(failed, err)
+	}
+}
+
+// allow has a grant in force at a node.
+func (w *world) allow(n *node, grants ...kernel.Grant) {
+	w.t.Helper()
+	if err := n.Allow(grants...); err != nil {
+		w.t.Fatal(err)
+	}
+	w.settle(n)
+}
+
+func (w *world) settle(n *node) {
+	w.t.Helper()
+	if err := n.Settle(); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // serve gives a node the addresses.
@@ -167,6 +223,8 @@ func (w *world) serve(n *node) {
 	if err := errors.Join(n.Take(virtual), n.Take(inside), w.client.Forget(), w.vm.Forget()); err != nil {
 		w.t.Fatal(err)
 	}
+	n.serving = true
+	w.carry(n)
 }
 
 type session struct {
@@ -221,4 +279,49 @@ func says(from, to net.Conn, text string) error {
 		return fmt.Errorf("got %q, want %q", got, text)
 	}
 	return nil
+}
+
+// table tells whether a node has a table of ours.
+func (w *world) table(n *node) bool {
+	w.t.Helper()
+	tables, err := n.Host.Run(w.t.Context(), exec.Command("nft", "list", "tables"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return strings.Contains(tables, "vdi-gateway")
+}
+
+// eventually polls until f is true.
+func (w *world) eventually(what string, f func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(patience); !f(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatalf("got no %s within %s", what, patience)
+		}
+	}
+}
+
+// refused fails unless a connection to a port is refused.
+func (w *world) refused(what string, port uint16) {
+	w.t.Helper()
+	_, err := w.client.Dial(netip.Addr{}, netip.AddrPortFrom(virtual, port), patience)
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		w.t.Errorf("%s: got %v, want it refused", what, err)
+	}
+}
+
+// relayed opens a connection to a socket of the node on a port of the virtual address.
+func (w *world) relayed(what string, l *net.TCPListener, port uint16) (client, here *net.TCPConn) {
+	w.t.Helper()
+	client, err := w.client.Dial(netip.Addr{}, netip.AddrPortFrom(virtual, port), patience)
+	if err != nil {
+		w.t.Fatalf("%s: got %v, want a connection", what, err)
+	}
+	_ = l.SetDeadline(time.Now().Add(patience))
+	here, err = l.AcceptTCP()
+	if err != nil {
+		w.t.Fatalf("%s: got %v, want a connection at the socket", what, err)
+	}
+	w.t.Cleanup(func() { _, _ = client.Close(), here.Close() })
+	return client, here
 }

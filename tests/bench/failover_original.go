@@ -19,7 +19,7 @@ import (
 // host is back, whatever port the viewer had. Nodes of the product would make the
 // peer slower and refuse what comes from the other HAProxy's address.
 func original() rival {
-	return rival{"haproxy_keepalived", desktopClients, 0, func(p *pair, place int, _ time.Duration, dir string) (*peer.Router, error) {
+	return rival{name: "haproxy_keepalived", clients: desktopClients, start: func(p *pair, place int, _ time.Duration, dir string) (*peer.Router, error) {
 		host := p.hosts[place]
 		stand, err := newStandIn(host)
 		if err != nil {

@@ -36,10 +36,15 @@ type pair struct {
 	key     string // of the API, if it asks for one
 	hosts   []*lab.Host
 	routers []*peer.Router
-	owners  *lab.Owners
-	pulse   *pulse
-	dead    *lab.Host // nil: both are there
-	closers []io.Closer
+	inside  *lab.Network // of the VM; nil: there is one network
+	legs    []*lab.Host  // of the hosts in there
+	vm      *lab.Host
+	// takeover is how long after a power-off the second node had the address.
+	takeover time.Duration
+	owners   *lab.Owners
+	pulse    *pulse
+	dead     *lab.Host // nil: both are there
+	closers  []io.Closer
 }
 
 // newPair starts a pair; the caller closes it.
@@ -76,7 +81,12 @@ func (p *pair) begin(ctx context.Context, r rival, interval time.Duration) (err 
 	if p.owners, err = p.network.Owners(p.virtual); err != nil {
 		return err
 	}
-	if err := p.start(ctx, r, interval); err != nil {
+	if r.legs {
+		if err := p.addLegs(); err != nil {
+			return err
+		}
+	}
+	if err := p.start(ctx, r, interval); err != nil || r.legs {
 		return err
 	}
 	if p.pulse, err = startPulse(p.client, p.hosts, p.virtual); err != nil {
@@ -151,6 +161,9 @@ func (p *pair) close() (err error) {
 	}
 	for _, c := range p.closers {
 		_ = c.Close()
+	}
+	if p.inside != nil {
+		p.inside.Close()
 	}
 	p.network.Close()
 	return errors.Join(err, os.RemoveAll(p.dir))

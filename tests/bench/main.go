@@ -5,6 +5,8 @@
 //	go run ./tests/bench cluster three nodes as one gateway, beside HAProxy in front of the same nodes
 //	go run ./tests/bench failover how long nobody serves when a node fails, beside Keepalived
 //	go run ./tests/bench console WebSockets that carry desktops, beside websockify and nginx
+//	go run ./tests/bench survive sessions whose node dies, beside HAProxy and Keepalived
+//	go run ./tests/bench kernel  speed and cost where nftables moves the bytes, beside rules by hand
 //
 // It needs root, or user namespaces. BENCH_ROUNDS sets the rounds, 5 without
 // it and 10 of failover, BENCH_CONGESTION the congestion control of all hosts, reno without it. What
@@ -50,6 +52,10 @@ func run() int {
 		err = benchFailover(ctx)
 	case "console":
 		err = benchConsole(ctx)
+	case "survive":
+		err = benchSurvive(ctx)
+	case "kernel":
+		err = benchKernel(ctx)
 	case "pages":
 		err = showPages(ctx, os.Args[2:])
 	case "sync":
@@ -59,7 +65,7 @@ func run() int {
 	case "limit":
 		err = serveLimit(ctx, os.Args[2:])
 	default:
-		fmt.Fprintln(os.Stderr, "usage: bench api | relay | cluster | failover | console")
+		fmt.Fprintln(os.Stderr, "usage: bench api | relay | cluster | failover | console | survive | kernel")
 		return 2
 	}
 	if err != nil {

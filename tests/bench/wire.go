@@ -31,8 +31,10 @@ func (t tunnel) closeBody() []byte {
 }
 
 // openBody asks for a tunnel without a probe of the VM.
-func openBody(vm netip.Addr) []byte {
-	body, _ := json.Marshal(map[string]any{"vm_address": vm.String(), "vm_port": echoPort, "probe": false}) // always possible
+func openBody(vm netip.Addr) []byte { return openBodyTo(netip.AddrPortFrom(vm, echoPort)) }
+
+func openBodyTo(vm netip.AddrPort) []byte {
+	body, _ := json.Marshal(map[string]any{"vm_address": vm.Addr().String(), "vm_port": vm.Port(), "probe": false}) // always possible
 	return body
 }
 

@@ -19,7 +19,7 @@ const (
 	// lifetime bounds what one test does with a browser.
 	lifetime = 3 * time.Minute
 	// patience is what Eventually waits at most.
-	patience = 10 * time.Second
+	patience = 40 * time.Second
 )
 
 // Browser is a real one with a page open, and what it complained about.
@@ -108,7 +108,8 @@ func CallBrowser[P, R any](t testing.TB, b *Browser, command cdp.Command[P, R], 
 	return result
 }
 
-// Eventually polls until ok, for ten seconds.
+// Eventually polls until ok, for 40 seconds: a page on a busy machine looks
+// seldom whether its connection lives, and counts half a second a look.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -116,5 +117,5 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 			return
 		}
 	}
-	t.Fatalf("%s: not after ten seconds", what)
+	t.Fatalf("%s: not after %s", what, patience)
 }

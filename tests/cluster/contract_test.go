@@ -105,11 +105,7 @@ func (r *rig) wholeLife(t *testing.T, user, dispatcher *caller, from netip.Addr)
 		t.Errorf("renewed: got port %d, want %d", lease.Port, tunnel.Port)
 	}
 	user.refused("POST", "/v3/connect/", map[string]any{"connection_id": tunnel.ID, "token": "wrong"}, "FORBIDDEN")
-	var list struct{ Connections []node.Connection }
-	dispatcher.must("GET", "/v3/get_connections/?scope=cluster", nil, &list)
-	if len(list.Connections) != 1 || list.Connections[0].ID != tunnel.ID || list.Connections[0].Node != tunnel.Node {
-		t.Errorf("got %+v, want %s of %s alone", list.Connections, tunnel.ID, tunnel.Node)
-	}
+	r.wantServed(t, dispatcher, tunnel)
 	user.must("POST", "/v3/close_connection/", name, nil)
 	user.refused("POST", "/v3/close_connection/", name, "NOT_FOUND")
 	if conn, err := r.client.Dial(from, tunnel.Addr(), patience/40); err == nil {

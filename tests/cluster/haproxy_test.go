@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +68,17 @@ func TestBehindHAProxy(t *testing.T) {
 		}
 		return err == nil
 	})
+	if node.Kernel() {
+		r.usePart(t, front)
+	} else {
+		r.useAll(t, front)
+	}
+	r.strangers(t, front)
+}
+
+// useAll opens and uses tunnels from every address.
+func (r *rig) useAll(t *testing.T, front netip.AddrPort) {
+	t.Helper()
 	for _, from := range r.client.Addrs() {
 		c := node.ClientAt(front, r.client, from)
 		t.Cleanup(c.Close)
@@ -76,7 +88,40 @@ func TestBehindHAProxy(t *testing.T) {
 			}
 		}
 	}
-	r.strangers(t, front)
+}
+
+// usePart wants what is left behind a proxy where the kernel moves the bytes: the API and
+// WebSockets. A PROXY header ends at a socket, and the ports of the range have none; the
+// settings warn of it.
+func (r *rig) usePart(t *testing.T, front netip.AddrPort) {
+	t.Helper()
+	from := r.client.Addrs()[0]
+	c := node.ClientAt(front, r.client, from)
+	t.Cleanup(c.Close)
+	tunnel, err := c.Open(soon(t), r.request())
+	if err != nil || tunnel.ClientAddr != from.String() {
+		t.Fatalf("got a tunnel for %q and %v, want one for %s", tunnel.ClientAddr, err, from)
+	}
+	if err := r.use(from, tunnel); err == nil {
+		t.Errorf("from %s: got through by a port of the range, want it closed", from)
+	}
+	request := r.request()
+	request.Mode = "websocket"
+	web, err := c.Open(soon(t), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws, err := attach(soon(t), r.client, front, web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	if err := echoes(ws); err != nil {
+		t.Error(err)
+	}
+	if log := r.nodes[0].Log(); !strings.Contains(log, "clients behind trusted_proxies reach the API and consoles, but no tunnels") {
+		t.Errorf("got %s, want a warning", log)
+	}
 }
 
 // strangers checks that a PROXY header of somebody who is not trusted opens

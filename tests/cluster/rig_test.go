@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -42,6 +43,9 @@ type rig struct {
 // virtual address.
 func newRig(t *testing.T, n int, over node.Settings) *rig {
 	t.Helper()
+	if _, err := exec.LookPath("nft"); err != nil && node.Kernel() {
+		t.Skip("there is no nft: the kernel cannot move the bytes")
+	}
 	r := &rig{network: lab.New(t), virtual: netip.MustParseAddr("10.99.0.100"), holder: -1}
 	r.client = r.network.Host("client", "10.99.0.150/24", "10.99.0.151/24", "10.99.0.152/24")
 	r.serveEcho(t, r.network.Host("vm", "10.99.0.200/24"))
@@ -83,7 +87,10 @@ func (r *rig) addNode(t *testing.T, i, n int, over node.Settings) {
 		addrs = append(addrs, fmt.Sprintf("10.99.0.%d", k+1))
 	}
 	host := r.network.Host(fmt.Sprintf("node%d", i+1), addrs[i]+"/24")
-	settings := node.Settings{"internal_addrs": addrs, "virtual_addr": r.virtual.String(), "balancer_api_port": frontAPI}
+	settings := node.Settings{
+		"internal_addrs": addrs, "virtual_addr": r.virtual.String(), "balancer_api_port": frontAPI,
+		"vrrp": map[string]any{"advert_ms": 300}, // a busy machine stands still for a while, which is no test of this package
+	}
 	maps.Copy(settings, over)
 	r.hosts = append(r.hosts, host)
 	r.nodes = append(r.nodes, nil)

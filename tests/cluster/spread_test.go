@@ -8,7 +8,8 @@ import (
 	"vdi-gateway/tests/node"
 )
 
-// An office behind one address: its sessions are spread, and each is served.
+// An office behind one address: its sessions are spread, and each is served. Where the
+// kernel moves the bytes there is nothing to spread: the node with the virtual address does.
 func TestManySessionsOfOneSource(t *testing.T) {
 	const sessions = 300
 	r := newRig(t, 3, node.Settings{"port_range_start": 5900, "port_range_stop": 6299})
@@ -37,6 +38,10 @@ func TestManySessionsOfOneSource(t *testing.T) {
 		}
 	}
 	t.Log(owners)
+	if node.Kernel() {
+		r.wantAllServed(t, sessions)
+		return
+	}
 	for _, h := range r.hosts {
 		if n := owners[h.Addr().String()]; n < 60 || n > 140 {
 			t.Errorf("%s has %d of %d sessions", h.Addr(), n, sessions)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,10 @@ type family struct {
 	start func(*testing.T, node.Config) *place
 	vm    string
 }
+
+// straight tells whether client and VM have addresses of one family; else the gateway
+// relays, whoever moves the bytes of others.
+func (f family) straight() bool { return !strings.Contains(f.name, " to ") }
 
 func families() []family {
 	return []family{
@@ -116,11 +121,7 @@ func TestMatrixOfVanishingPeers(t *testing.T) {
 					if err := host.Unplug(); err != nil {
 						t.Fatal(err)
 					}
-					start := time.Now()
-					wantIn(t, closedFor(t, p.node, tunnel), "reason=keepalive_timeout")
-					if took := time.Since(start); took > goneWithin {
-						t.Errorf("noticed after %s, want within %s", took, goneWithin)
-					}
+					wantGone(t, p.node, tunnel, node.Kernel() && f.straight())
 				})
 			}
 		}

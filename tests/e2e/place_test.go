@@ -52,6 +52,9 @@ func newPlace6(t *testing.T, cfg node.Config) *place {
 
 func startPlace(t *testing.T, cfg node.Config, gate ...string) *place {
 	t.Helper()
+	if node.Kernel() {
+		need(t, "nft")
+	}
 	n := lab.New(t)
 	p := &place{
 		net:      n,
@@ -128,9 +131,14 @@ func echoes(c net.Conn) error {
 // eventually polls until ok holds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
+	eventuallyWithin(t, patience, what, ok)
+}
+
+func eventuallyWithin(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within %s: %s", patience, what)
+			t.Fatalf("not within %s: %s", limit, what)
 		}
 	}
 }
@@ -139,7 +147,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // returns it.
 func closedFor(t *testing.T, n *node.Node, tunnel node.Tunnel) (line string) {
 	t.Helper()
-	eventually(t, "the log tells the end of "+tunnel.ID, func() bool {
+	return closedWithin(t, patience, n, tunnel)
+}
+
+func closedWithin(t *testing.T, limit time.Duration, n *node.Node, tunnel node.Tunnel) (line string) {
+	t.Helper()
+	eventuallyWithin(t, limit, "the log tells the end of "+tunnel.ID, func() bool {
 		for line = range strings.Lines(n.Log()) {
 			if strings.Contains(line, "session closed") && strings.Contains(line, tunnel.ID) {
 				return true

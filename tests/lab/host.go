@@ -19,9 +19,11 @@ type Host struct {
 	name     string
 	space    *space
 	network  *Network
+	device   string // its interface
 	port     string // its plug in the switch
 	prefixes []netip.Prefix
 	addrs    []netip.Addr // of the prefixes
+	guest    bool         // a host of another network, which owns the namespace
 
 	mu        sync.Mutex
 	processes []*Process
@@ -117,17 +119,17 @@ func (h *Host) Plug() error {
 // Take gives the host one more address, as a failover does: at once, and beside
 // those it was made with.
 func (h *Host) Take(a netip.Addr) error {
-	return ip(h.space, fmt.Sprintf("addr add %s dev eth0", netip.PrefixFrom(a, a.BitLen())))
+	return ip(h.space, fmt.Sprintf("addr add %s dev %s", netip.PrefixFrom(a, a.BitLen()), h.device))
 }
 
 // Drop takes the address away again.
 func (h *Host) Drop(a netip.Addr) error {
-	return ip(h.space, fmt.Sprintf("addr del %s dev eth0", netip.PrefixFrom(a, a.BitLen())))
+	return ip(h.space, fmt.Sprintf("addr del %s dev %s", netip.PrefixFrom(a, a.BitLen()), h.device))
 }
 
 // Forget empties the host's table of neighbours, as if every address had been
 // announced anew.
-func (h *Host) Forget() error { return ip(h.space, "neigh flush dev eth0") }
+func (h *Host) Forget() error { return ip(h.space, "neigh flush dev "+h.device) }
 
 // close ends the host's processes and gives the namespace up.
 func (h *Host) close() {
@@ -138,7 +140,9 @@ func (h *Host) close() {
 	for _, p := range all {
 		p.Kill()
 	}
-	h.space.close()
+	if !h.guest {
+		h.space.close()
+	}
 }
 
 // ip runs lines of `ip -batch` in a namespace.

@@ -16,9 +16,9 @@ func (h *Host) Mend() error { return h.switchPort(true) }
 
 // RemoveLink takes the host's interface away, with its addresses, as when a network
 // card is taken out of a virtual machine.
-func (h *Host) RemoveLink() error { return ip(h.space, "link del eth0") }
+func (h *Host) RemoveLink() error { return ip(h.space, "link del "+h.device) }
 
-// AddLink gives the host an interface eth0 again, another one with the same addresses.
+// AddLink gives the host its interface again, another one with the same addresses.
 func (h *Host) AddLink() error {
 	if err := h.connect(); err != nil {
 		return err
@@ -29,7 +29,7 @@ func (h *Host) AddLink() error {
 // connect joins the host to the switch by a port and an interface.
 func (h *Host) connect() error {
 	return ip(h.network.wire,
-		fmt.Sprintf("link add %s type veth peer name eth0 netns %s", h.port, h.space.path()),
+		fmt.Sprintf("link add %s type veth peer name %s netns %s", h.port, h.device, h.space.path()),
 		fmt.Sprintf("link set %s master bridge0 up", h.port))
 }
 

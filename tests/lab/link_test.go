@@ -82,3 +82,28 @@ func TestMutedHostLosesOneProtocol(t *testing.T) {
 		t.Errorf("not muted any more: got %v, want an echo", err)
 	}
 }
+
+// A gateway has a leg in each of two networks; what happens to one is not felt by the other.
+func TestHostInTwoNetworks(t *testing.T) {
+	outside, inside := New(t), New(t)
+	gate := outside.Host("gate", "10.99.0.1/24")
+	leg := inside.Join(gate, "10.98.0.1/24")
+	for network, addr := range map[*Network]string{outside: "10.99.0.10/24", inside: "10.98.0.10/24"} {
+		l, err := gate.Listen(netip.AddrPortFrom(map[*Network]*Host{outside: gate, inside: leg}[network].Addr(), 7).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		dial(t, network.Host("neighbour", addr), netip.MustParseAddrPort(l.Addr().String()).Addr())
+	}
+	if err := leg.Cut(); err != nil {
+		t.Fatal(err)
+	}
+	if !carrier(t, gate) {
+		t.Error("got no link outside, want only the one inside to be cut")
+	}
+	out, err := gate.Run(t.Context(), exec.Command("ip", "-brief", "link", "show", "eth1"))
+	if err != nil || !strings.Contains(out, "NO-CARRIER") && !strings.Contains(out, "DOWN") {
+		t.Errorf("got %q and %v inside, want no link", out, err)
+	}
+}

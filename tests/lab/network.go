@@ -97,7 +97,12 @@ func (n *Network) AddHost(name string, addrs ...string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{name: name, space: s, network: n, port: fmt.Sprintf("port%d", n.number)}
+	return n.plug(&Host{name: name, space: s, device: "eth0"}, addrs)
+}
+
+// plug gives a host its interface in the network, and addresses on it.
+func (n *Network) plug(h *Host, addrs []string) (*Host, error) {
+	h.network, h.port = n, fmt.Sprintf("port%d", n.number)
 	n.number++
 	n.hosts = append(n.hosts, h)
 	for _, text := range addrs {
@@ -113,23 +118,39 @@ func (n *Network) AddHost(name string, addrs ...string) (*Host, error) {
 	return h, h.configure()
 }
 
+// Join plugs a host of another network in here as well, by an interface eth1. The answer
+// is the same machine by its other leg: Cut, Take, Addrs and the like are about that.
+func (n *Network) Join(h *Host, addrs ...string) *Host {
+	n.t.Helper()
+	leg, err := n.JoinHost(h, addrs...)
+	if err != nil {
+		n.t.Fatalf("join host %s: %v", h.name, err)
+	}
+	return leg
+}
+
+// JoinHost is Join outside a test.
+func (n *Network) JoinHost(h *Host, addrs ...string) (*Host, error) {
+	return n.plug(&Host{name: h.name, space: h.space, device: "eth1", guest: true}, addrs)
+}
+
 // configure sets the host's addresses; IPv6 ones are good at once, without
 // looking for a double first.
 func (h *Host) configure() error {
 	lines := []string{"link set lo up"}
 	for _, p := range h.prefixes {
 		if p.Addr().Is4() {
-			lines = append(lines, fmt.Sprintf("addr add %s dev eth0", p))
+			lines = append(lines, fmt.Sprintf("addr add %s dev %s", p, h.device))
 		} else if IPv6() {
-			lines = append(lines, fmt.Sprintf("addr add %s dev eth0 nodad", p))
+			lines = append(lines, fmt.Sprintf("addr add %s dev %s nodad", p, h.device))
 		}
 	}
-	_ = h.space.do(noDoubles) // else the link-local one is good a second later
-	return ip(h.space, append(lines, "link set eth0 up")...)
+	_ = h.space.do(h.noDoubles) // else the link-local one is good a second later
+	return ip(h.space, append(lines, "link set "+h.device+" up")...)
 }
 
-func noDoubles() error {
-	return os.WriteFile("/proc/sys/net/ipv6/conf/eth0/accept_dad", []byte("0"), 0o600)
+func (h *Host) noDoubles() error {
+	return os.WriteFile("/proc/sys/net/ipv6/conf/"+h.device+"/accept_dad", []byte("0"), 0o600)
 }
 
 // IPv6 tells whether this kernel has IPv6.

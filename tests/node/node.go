@@ -113,7 +113,7 @@ func (n *Node) Ready(ctx context.Context) error {
 	}}
 	for {
 		if ok, err := n.answers(ctx, c); ok {
-			return nil
+			return n.steers(ctx)
 		} else if ctx.Err() != nil {
 			return fmt.Errorf("the node does not become ready: %w: %w\n%s", ctx.Err(), err, n.Log())
 		}
@@ -123,6 +123,19 @@ func (n *Node) Ready(ctx context.Context) error {
 		case <-time.After(pollEvery):
 		}
 	}
+}
+
+// steers tells why the kernel does not move the bytes although it is to: a node that cannot
+// have it relays, and tests would say nothing of the kernel.
+func (n *Node) steers(ctx context.Context) error {
+	if n.cfg.Settings.forwarding() != "kernel" {
+		return nil
+	}
+	_, err := n.Host.Run(ctx, exec.CommandContext(ctx, "nft", "list", "table", "inet", "vdi-gateway"))
+	if err != nil {
+		return fmt.Errorf("the kernel does not move the bytes: %w\n%s", err, n.Log())
+	}
+	return nil
 }
 
 func (n *Node) answers(ctx context.Context, c *http.Client) (bool, error) {

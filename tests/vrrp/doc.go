@@ -8,6 +8,10 @@
 // that they may take, and 100 ms more. A machine that is too busy to let processes run
 // proves nothing: what fails there is made once more (steady).
 //
+// Addresses on a second interface, and what is prepared before a take-over, are tested
+// with processes that are routers of the package alone: this binary, started once more
+// (router).
+//
 // A quick selection runs with `make test`; the build tag e2e brings the full matrix
 // against Keepalived, longer disturbances and more of them.
 package vrrp

@@ -2,6 +2,7 @@ package vrrp
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"testing"
 
@@ -13,6 +14,13 @@ import (
 const together = "6"
 
 func TestMain(m *testing.M) {
+	if run := routerMain(); run != nil { // this binary is also a router of its own
+		if err := run(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	_ = flag.Set("test.parallel", together) // go test would have as many as processors
 	os.Exit(lab.Main(func() int { return node.WithBinary(m.Run) }))

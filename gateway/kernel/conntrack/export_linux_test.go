@@ -27,7 +27,7 @@ func Knock(from, to netip.AddrPort, n, bundle int, pace time.Duration) error {
 			<-tick.C
 		}
 		t := Tuple{Src: netip.AddrPortFrom(from.Addr(), from.Port()+uint16(i)), Dst: to}
-		if err := s.send(t); err != nil {
+		if err := s.send(t, syn); err != nil {
 			return err
 		}
 	}

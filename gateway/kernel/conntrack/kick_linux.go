@@ -61,6 +61,9 @@ func (t *Table) Kick(ctx context.Context, mark uint32, flows ...Flow) ([]Failure
 	for i, k := range open {
 		all[i] = k.flow
 	}
+	if err := ctx.Err(); err != nil {
+		return failed, err
+	}
 	unsent := sender.probe(open)
 	open, err = t.awaitResets(ctx, sender, open)
 	if err != nil {
@@ -215,10 +218,10 @@ func (s *sender) probe(open []kicked) map[Tuple]error {
 	for _, k := range open {
 		var err error
 		if !k.client {
-			err = s.send(k.flow.Orig.Reversed())
+			err = s.send(k.flow.Orig.Reversed(), syn)
 		}
 		if !k.vm {
-			err = errors.Join(err, s.send(k.flow.Reply.Reversed()))
+			err = errors.Join(err, s.send(k.flow.Reply.Reversed(), syn))
 		}
 		if err != nil {
 			unsent[k.flow.Orig] = err
@@ -227,13 +230,13 @@ func (s *sender) probe(open []kicked) map[Tuple]error {
 	return unsent
 }
 
-func (s *sender) send(t Tuple) error {
+func (s *sender) send(t Tuple, segment func(Tuple) []byte) error {
 	fd := s.fd6
 	if t.Is4() {
 		fd = s.fd4
 	}
-	if err := unix.Sendto(fd, syn(t), 0, sockaddr(t.Dst.Addr())); err != nil {
-		return fmt.Errorf("send a SYN to %s: %w", t.Dst, err)
+	if err := unix.Sendto(fd, segment(t), 0, sockaddr(t.Dst.Addr())); err != nil {
+		return fmt.Errorf("send a segment to %s: %w", t.Dst, err)
 	}
 	return nil
 }

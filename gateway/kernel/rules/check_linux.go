@@ -3,7 +3,9 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -38,8 +40,28 @@ func Check(mark uint32) Findings {
 			f.Missing = append(f.Missing, fmt.Sprintf("the kernel lacks %s: %s (module %s)", p.name, p.purpose, p.module))
 		}
 	}
-	f.Warnings = append(forwardingWarnings(), chainWarnings(mark)...)
+	f.Warnings = warnings(mark, true, true)
 	return f
+}
+
+// Warnings are those of Check that concern a config.
+func Warnings(c Config) []string {
+	return warnings(c.Mark, slices.ContainsFunc(c.Virtual, netip.Addr.Is4), slices.ContainsFunc(c.Virtual, netip.Addr.Is6))
+}
+
+// warnings are those for flows with a mark, of one family or both.
+func warnings(mark uint32, four, six bool) []string {
+	var all []string
+	if four {
+		all = append(all, forwardingWarning("net/ipv4/ip_forward")...)
+	}
+	if six {
+		all = append(all, forwardingWarning("net/ipv6/conf/all/forwarding")...)
+	}
+	concerned := map[nftables.TableFamily]bool{
+		nftables.TableFamilyINet: true, nftables.TableFamilyIPv4: four, nftables.TableFamilyIPv6: six,
+	}
+	return append(all, chainWarnings(mark, concerned)...)
 }
 
 // unreachable says why nftables cannot be spoken to at all.
@@ -103,21 +125,18 @@ func probe(p *feature) operation {
 	}}
 }
 
-// forwardingWarnings looks whether the kernel hands packets on at all.
-func forwardingWarnings() []string {
-	var all []string
-	for _, key := range []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"} {
-		text, err := os.ReadFile("/proc/sys/" + key)
-		if err == nil && strings.TrimSpace(string(text)) == "0" {
-			all = append(all, fmt.Sprintf("%s is 0: packets are not handed on to VMs", strings.ReplaceAll(key, "/", ".")))
-		}
+// forwardingWarning looks whether the kernel hands packets on at all.
+func forwardingWarning(key string) []string {
+	text, err := os.ReadFile("/proc/sys/" + key)
+	if err != nil || strings.TrimSpace(string(text)) != "0" {
+		return nil
 	}
-	return all
+	return []string{fmt.Sprintf("%s is 0: packets are not handed on to VMs", strings.ReplaceAll(key, "/", "."))}
 }
 
 // chainWarnings looks for tables whose forward chains drop what they do not accept. A
 // packet has to pass every table, so our own accept does not help.
-func chainWarnings(mark uint32) []string {
+func chainWarnings(mark uint32, concerned map[nftables.TableFamily]bool) []string {
 	c, err := connect()
 	if err != nil {
 		return []string{err.Error()}
@@ -128,7 +147,7 @@ func chainWarnings(mark uint32) []string {
 	}
 	var all []string
 	for _, ch := range chains {
-		if !dropsForwarded(ch) {
+		if !concerned[ch.Table.Family] || !dropsForwarded(ch) {
 			continue
 		}
 		rules, err := c.GetRules(ch.Table, ch)
@@ -144,11 +163,11 @@ func chainWarnings(mark uint32) []string {
 }
 
 func dropsForwarded(c *nftables.Chain) bool {
-	return familyName(c.Table.Family) != "" && c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookForward &&
+	return c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookForward &&
 		c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop
 }
 
-// familyName is a family as nft writes it; "" when our packets do not meet it.
+// familyName is a family that our packets meet, as nft writes it.
 func familyName(f nftables.TableFamily) string {
 	switch f {
 	case nftables.TableFamilyINet:

@@ -130,3 +130,22 @@ func withoutRights(f func()) error {
 	f()
 	return unix.Capset(&header, &before[0])
 }
+
+// A config is warned of what concerns its families.
+func TestWarningsConcernTheConfig(t *testing.T) {
+	r := newRig(t)
+	r.nft("table ip6 x { chain c { type filter hook forward priority 0; policy drop; }; }")
+	both := len(r.check().Warnings)
+	var four, six []string
+	r.here(func() error {
+		c := r.cfg
+		c.Virtual = r.cfg.Virtual[:1]
+		four = Warnings(c)
+		c.Virtual = r.cfg.Virtual[1:]
+		six = Warnings(c)
+		return nil
+	})
+	if both != 1 || len(four) != 0 || len(six) != 1 {
+		t.Errorf("got %d, IPv4 %q and IPv6 %q, want one that is for IPv6", both, four, six)
+	}
+}

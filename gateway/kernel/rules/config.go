@@ -16,6 +16,8 @@ type Config struct {
 	// Inside are the addresses that VMs see, one of each family in Virtual. One may be
 	// a virtual address too; then flows get source ports from 32768 on, which no packet
 	// of a client carries as its destination.
+	// None at all are for a host whose flows never move: VMs see the address that it has
+	// on their side.
 	Inside []netip.Addr
 	// OutsideInterface is where clients come from: from elsewhere no connection is
 	// steered, only refused. InsideInterface is where VMs are; it matters where an
@@ -60,11 +62,11 @@ func (c Config) check() error {
 func (c Config) checkAddresses() error {
 	for i, a := range slices.Concat(c.Virtual, c.Inside) {
 		switch {
-		case !a.IsValid() || a.Is4In6() || a.Zone() != "" || a.IsUnspecified():
+		case !usable(a):
 			return fmt.Errorf("address %q cannot be used", a)
 		case slices.Contains(c.Virtual[:min(i, len(c.Virtual))], a) && i < len(c.Virtual):
 			return fmt.Errorf("virtual address %s is there twice", a)
-		case c.inside(a.Is4()) == netip.Addr{}:
+		case len(c.Inside) > 0 && c.inside(a.Is4()) == netip.Addr{}:
 			return fmt.Errorf("virtual address %s has no inside address of its family", a)
 		}
 	}

@@ -1,11 +1,12 @@
 // Package rules owns one table of nftables, `inet vdi-gateway`: who may reach which
-// VM through the virtual address, and nothing else. The kernel moves the bytes; this
-// package only says what it shall do.
+// VM, or a socket of this host, through the virtual address, and nothing else. The
+// kernel moves the bytes; this package only says what it shall do.
 //
 //	r := rules.New()
 //	grants, err := r.Adopt()   // what a former process of ours has left, if anything
 //	err = r.Apply(cfg)         // the table is as cfg wants it; equal: nothing is sent
 //	err = r.Set(grants)        // all grants there are; Add and Remove change some
+//	err = r.Drain()            // what lives goes on, nothing begins
 //	err = r.Delete()           // the table is gone
 //
 // A packet's way, and where rules of ours stand:
@@ -17,11 +18,13 @@
 //	             the port range: access list,       reset           SNAT to the
 //	             limit, grant -> mark, DNAT                         inside address
 //	           guard (filter, dstnat + 50)
-//	             what belongs to no flow:           output --> either side
-//	             dropped, never answered            |
-//	           |                                    untracked (raw)
-//	           input                                  spoofed packets with the
-//	             refuse (filter)                      mark of condemned flows
+//	             relayed clients: pass              output --> either side
+//	             what belongs to no flow:           |
+//	             dropped, never answered            untracked (raw)
+//	           |                                      spoofed packets with the
+//	           input                                  mark of condemned flows
+//	             refuse (filter)
+//	               relayed clients: pass, to a socket of this host
 //	               a SYN to the range that
 //	               no grant has led away: reset
 //
@@ -30,6 +33,9 @@
 // the flow by the kernel. So taking a grant away ends nothing, and neither does the
 // end of this process: the table stays, and the next process adopts it. Whoever wants
 // a flow to end gives it the mark of condemned flows (package conntrack).
+//
+// A relayed grant, one without a VM, is an element of a set, client address . port: its
+// client is served by a socket of this host, and is neither led away nor refused.
 //
 // Nothing that could be a packet of a living flow is ever answered with a reset, for
 // the flow may belong to this node in a moment: packets that begin nothing and belong

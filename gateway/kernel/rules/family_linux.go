@@ -42,6 +42,7 @@ func (f family) allowed() string { return "allowed" + f.suffix }
 func (f family) grants() string  { return "grants" + f.suffix }
 func (f family) limits() string  { return "limits" + f.suffix }
 func (f family) clients() string { return "clients" + f.suffix }
+func (f family) relayed() string { return "relayed" + f.suffix }
 
 // is matches packets of the family.
 func (f family) is() []expr.Any {
@@ -61,6 +62,12 @@ func (f family) clientAndPort() []expr.Any {
 	return join(f.is(), tcp(), one(f.source()), one(&expr.Payload{
 		DestRegister: f.port, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2,
 	}))
+}
+
+// isRelayed matches packets of clients whom a socket of this host serves on that port.
+func (f family) isRelayed() []expr.Any {
+	return join(f.is(), one(f.source(), lookup(f.allowed(), func(*expr.Lookup) {})),
+		f.clientAndPort(), one(lookup(f.relayed(), func(*expr.Lookup) {})))
 }
 
 // from and to match packets by one of their addresses.

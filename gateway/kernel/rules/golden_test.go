@@ -25,6 +25,7 @@ func TestTableAsNftListsIt(t *testing.T) {
 			c.Inside = []netip.Addr{c.Virtual[0]}
 			c.InsideInterface = "eth0"
 		}},
+		{"resident", func(c *Config) { c.Inside = nil }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)
@@ -32,7 +33,7 @@ func TestTableAsNftListsIt(t *testing.T) {
 			r.apply()
 			limited := r.grant(r.client, 0, 5937)
 			limited.Limit = 2
-			r.add(limited, r.grant(r.client, 1, 5900))
+			r.add(limited, r.grant(r.client, 1, 5900), relayed(r.other, 0, 5938), relayed(r.other, 1, 5901))
 			path := filepath.Join("testdata", tt.name+".nft")
 			got := r.table()
 			if *update {
@@ -45,6 +46,8 @@ func TestTableAsNftListsIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			sameText(t, path, got, string(want))
+			r.nft("delete table inet " + tableName)
+			r.command(r.gateway, "nft", "-c", "-f", path) // nft takes what it lists
 		})
 	}
 }

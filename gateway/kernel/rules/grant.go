@@ -10,12 +10,15 @@ import (
 // MaxLimit is the largest limit of a grant.
 const MaxLimit = 64
 
-// Grant lets connections of one client to one port of the virtual address through to
-// a VM.
+// Grant lets connections of one client to one port of the virtual address through: to
+// a VM, or to a socket of this host.
 type Grant struct {
 	Client netip.Addr
 	Port   uint16
-	VM     netip.AddrPort
+	// VM is where connections are led. The zero one makes the grant relayed: a socket
+	// of this host serves the client, and the table lets him through to it, whatever
+	// the interface. Such a grant has no limit here.
+	VM netip.AddrPort
 	// Limit is how many flows of Client to Port may live at a time, up to MaxLimit; 0
 	// is any number. The kernel counts the flows that it saw begin while this limit
 	// was in force: not those that were injected, nor those begun under another limit.
@@ -23,8 +26,14 @@ type Grant struct {
 	Limit int
 }
 
+// Relayed tells whether a socket of this host serves the client.
+func (g Grant) Relayed() bool { return g.VM == netip.AddrPort{} }
+
 // String is the grant as one reads it.
 func (g Grant) String() string {
+	if g.Relayed() && g.Limit == 0 {
+		return fmt.Sprintf("%s to port %d, relayed", g.Client, g.Port)
+	}
 	text := fmt.Sprintf("%s to port %d -> %s", g.Client, g.Port, g.VM)
 	if g.Limit > 0 {
 		text += fmt.Sprintf(", at most %d", g.Limit)
@@ -38,14 +47,20 @@ func (g Grant) key() netip.AddrPort { return netip.AddrPortFrom(g.Client, g.Port
 // compare orders grants by client and port.
 func (g Grant) compare(other Grant) int { return g.key().Compare(other.key()) }
 
-func (g Grant) check() error {
-	for _, a := range []netip.Addr{g.Client, g.VM.Addr()} {
-		if !a.IsValid() || a.Is4In6() || a.Zone() != "" || a.IsUnspecified() {
-			return fmt.Errorf("grant %s: address %q cannot be used", g, a)
-		}
-	}
+// Check tells what is wrong with the grant.
+func (g Grant) Check() error {
 	switch {
-	case g.Port == 0 || g.VM.Port() == 0:
+	case !usable(g.Client):
+		return fmt.Errorf("grant %s: address %q cannot be used", g, g.Client)
+	case g.Port == 0:
+		return fmt.Errorf("grant %s: there is no port 0", g)
+	case g.Relayed() && g.Limit != 0:
+		return fmt.Errorf("grant %s: it is relayed, and so can have no limit", g)
+	case g.Relayed():
+		return nil
+	case !usable(g.VM.Addr()):
+		return fmt.Errorf("grant %s: address %q cannot be used", g, g.VM.Addr())
+	case g.VM.Port() == 0:
 		return fmt.Errorf("grant %s: there is no port 0", g)
 	case g.Client.BitLen() != g.VM.Addr().BitLen():
 		return fmt.Errorf("grant %s: client and VM must both be IPv4, or both IPv6", g)
@@ -55,11 +70,16 @@ func (g Grant) check() error {
 	return nil
 }
 
+// usable tells whether an address can be an end of a flow.
+func usable(a netip.Addr) bool {
+	return a.IsValid() && !a.Is4In6() && a.Zone() == "" && !a.IsUnspecified()
+}
+
 // indexed is the grants by their key; the last one of a key counts.
 func indexed(grants []Grant) (map[netip.AddrPort]Grant, error) {
 	all := make(map[netip.AddrPort]Grant, len(grants))
 	for _, g := range grants {
-		if err := g.check(); err != nil {
+		if err := g.Check(); err != nil {
 			return nil, err
 		}
 		all[g.key()] = g

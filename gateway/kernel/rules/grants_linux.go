@@ -69,7 +69,7 @@ func (r *Rules) change(edits map[netip.AddrPort]Grant) error {
 }
 
 // restore learns what the kernel has, and mends the table.
-func (r *Rules) restore() error { return r.apply(r.cfg) }
+func (r *Rules) restore() error { return r.apply(r.cfg, nil) }
 
 // edit puts grants in the place of those with the same keys; the zero one is none.
 func (r *Rules) edit(edits map[netip.AddrPort]Grant) error {
@@ -91,7 +91,7 @@ func (r *Rules) edit(edits map[netip.AddrPort]Grant) error {
 	for _, k := range classes {
 		ops = append(ops, k.made()...)
 	}
-	if err := commitParts(append(ops, added(come)...)); err != nil {
+	if err := commitParts(r.line.flush, append(ops, added(come)...)); err != nil {
 		return err
 	}
 	r.classes = append(r.classes, classes...)
@@ -145,12 +145,16 @@ func removed(grants []Grant) []operation {
 func changed(grants []Grant, do change) []operation {
 	var ops []operation
 	for _, f := range []family{ip4, ip6} {
-		var vms, limits []nftables.SetElement
+		var vms, limits, relayed []nftables.SetElement
 		for _, g := range grants {
 			if familyOf(g.Client).suffix != f.suffix {
 				continue
 			}
 			key := encode(g.key())
+			if g.Relayed() {
+				relayed = append(relayed, nftables.SetElement{Key: key})
+				continue
+			}
 			vms = append(vms, nftables.SetElement{Key: key, Val: encode(g.VM)})
 			if k, ok := g.class(); ok {
 				limits = append(limits, nftables.SetElement{Key: key, VerdictData: &expr.Verdict{Kind: expr.VerdictJump, Chain: k.chain()}})
@@ -158,6 +162,7 @@ func changed(grants []Grant, do change) []operation {
 		}
 		ops = append(ops, elements(limitsMap(f), "limits", limits, do)...)
 		ops = append(ops, elements(grantsMap(f), "grants", vms, do)...)
+		ops = append(ops, elements(relayedSet(f), "relayed grants", relayed, do)...)
 	}
 	return ops
 }

@@ -18,7 +18,7 @@ import (
 	"vdi-gateway/tests/lab"
 )
 
-// many is n grants, of both families and with and without a limit.
+// many is n grants, of both families, with and without a limit, and every fifth relayed.
 func many(n int) []Grant {
 	grants := make([]Grant, n)
 	for i := range grants {
@@ -33,6 +33,9 @@ func many(n int) []Grant {
 			copy(client6[12:], client[:])
 			copy(vm6[12:], vm[:])
 			g.Client, g.VM = netip.AddrFrom16(client6), netip.AddrPortFrom(netip.AddrFrom16(vm6), 5900)
+		}
+		if i%5 == 4 {
+			g.VM, g.Limit = netip.AddrPort{}, 0
 		}
 		grants[i] = g
 	}
@@ -106,6 +109,10 @@ func TestKernelHasWhatTheModelHas(t *testing.T) {
 	grant := rapid.Custom(func(t *rapid.T) Grant {
 		g := many(2)[rapid.IntRange(0, 1).Draw(t, "family")]
 		g.Port = rapid.Uint16Range(5900, 5903).Draw(t, "port")
+		if rapid.Bool().Draw(t, "relayed") {
+			g.VM, g.Limit = netip.AddrPort{}, 0
+			return g
+		}
 		g.VM = netip.AddrPortFrom(g.VM.Addr(), rapid.Uint16Range(5900, 5901).Draw(t, "VM port"))
 		g.Limit = rapid.IntRange(0, 3).Draw(t, "limit")
 		return g
@@ -202,7 +209,7 @@ func TestErrorNamesTheObject(t *testing.T) {
 		}}}, "set grants4"},
 	} {
 		r.here(func() error {
-			if err := commit(tt.ops); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if err := commit(flush, tt.ops); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s: got %v, want %q in it", tt.name, err, tt.want)
 			}
 			return nil
@@ -217,7 +224,11 @@ func TestGrantsThatCannotBe(t *testing.T) {
 	four, six := netip.MustParseAddr("10.9.0.1"), netip.MustParseAddr("fd09::1")
 	for _, g := range []Grant{
 		{},
-		{Client: four, Port: 5900},
+		{Client: four},
+		{Client: four, Port: 5900, Limit: 1},
+		{Client: four, Port: 5900, VM: netip.AddrPortFrom(netip.Addr{}, 1)},
+		{Client: four, Port: 5900, VM: netip.AddrPortFrom(netip.IPv4Unspecified(), 1)},
+		{Client: netip.Addr{}, Port: 5900},
 		{Client: four, Port: 0, VM: netip.AddrPortFrom(four, 1)},
 		{Client: four, Port: 1, VM: netip.AddrPortFrom(four, 0)},
 		{Client: four, Port: 1, VM: netip.AddrPortFrom(six, 1)},

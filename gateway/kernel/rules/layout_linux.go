@@ -17,7 +17,7 @@ const (
 	tableName = "vdi-gateway"
 	// version is the layout's. A table of another version is replaced as a whole; count
 	// it up with any change of chains, sets or what their elements mean.
-	version = 1
+	version = 2
 	// about is the chain without a use whose comment tells version and fingerprint.
 	about = "about"
 	// highPort is where source ports begin on an inside address that is virtual too.
@@ -83,6 +83,9 @@ func layoutOf(c *Config, classes []class) layout {
 	for _, a := range c.Inside {
 		l.rules = append(l.rules, insideRules(c, a)...)
 	}
+	if len(c.Inside) == 0 {
+		l.rules = append(l.rules, residentRules(c)...)
+	}
 	l.rules = append(l.rules,
 		rule{"condemned", "a flow that is to end, in both directions", join(tcp(), flowMark(c.Condemned), counted(condemned), reset())})
 	l.rules = append(l.rules, l.aboutRule())
@@ -137,10 +140,13 @@ func lookup(set string, change func(*expr.Lookup)) expr.Any {
 // virtualRules stand for an address that clients connect to.
 func virtualRules(c *Config, v netip.Addr) []rule {
 	ports := toPorts(c.FirstPort, c.LastPort)
+	relayed := join(to(v), ports, familyOf(v).isRelayed(), verdict(expr.VerdictAccept))
 	return []rule{
 		{"steer", "clients of " + v.String(), join(arrives(c.OutsideInterface), to(v), ports, goTo(familyOf(v).clients()))},
+		{"guard", "relayed, for " + v.String(), relayed},
 		{"guard", "invalid, for " + v.String(), join(to(v), ports, state(expr.CtStateBitINVALID), counted(dropped), verdict(expr.VerdictDrop))},
 		{"guard", "of no flow, for " + v.String(), join(to(v), ports, notBegins(), state(expr.CtStateBitNEW), counted(dropped), verdict(expr.VerdictDrop))},
+		{"refuse", "relayed, for " + v.String(), relayed},
 		{"refuse", "without a grant, for " + v.String(), join(to(v), ports, begins(), state(expr.CtStateBitNEW), counted(refused), reset())},
 		{"untracked", "spoofed for " + v.String(), join(from(v), packetMark(c.Condemned), one(&expr.Notrack{}))},
 	}
@@ -162,6 +168,15 @@ func insideRules(c *Config, a netip.Addr) []rule {
 		hide,
 		{"guard", "of no flow, from VMs for " + a.String(), join(to(a), tcp(), stray, counted(dropped), verdict(expr.VerdictDrop))},
 		{"untracked", "spoofed for " + a.String(), join(from(a), packetMark(c.Condemned), one(&expr.Notrack{}))},
+	}
+}
+
+// residentRules are for a host that no other one ever stands in for: VMs see the address
+// it has on their side, whichever that is.
+func residentRules(c *Config) []rule {
+	return []rule{
+		{"hide", "clients behind this host", join(tcp(), flowMark(c.Mark), one(&expr.Masq{}))},
+		{"untracked", "spoofed", join(packetMark(c.Condemned), one(&expr.Notrack{}))},
 	}
 }
 

@@ -22,6 +22,7 @@ type present struct {
 	version int
 	objects []string // as layout.objects, in the same order
 	classes []class
+	marks   map[string]uint32 // that rules of a chain ask flows for
 	grants  map[netip.AddrPort]Grant
 }
 
@@ -47,7 +48,7 @@ func readOnce() (*present, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &present{grants: map[netip.AddrPort]Grant{}}
+	p := &present{grants: map[netip.AddrPort]Grant{}, marks: map[string]uint32{}}
 	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
 		return nil, fmt.Errorf("read the tables of nftables: %w", err)
@@ -78,6 +79,9 @@ func (p *present) readChains(c *nftables.Conn) error {
 		for i, r := range rules {
 			comment, _ := userdata.GetString(r.UserData, userdata.TypeComment)
 			p.objects = append(p.objects, describeRule(ch.Name, i, comment))
+			if mark := markOf(r.Exprs); mark != 0 {
+				p.marks[ch.Name] = mark
+			}
 			if ch.Name == about {
 				_, _ = fmt.Sscanf(comment, aboutFormat, &p.version, new(string)) // else it stays 0, which no layout is
 			}
@@ -102,8 +106,28 @@ func (p *present) readSets(c *nftables.Conn) error {
 	}
 	slices.SortFunc(p.classes, class.compare)
 	for _, f := range []family{ip4, ip6} {
-		if err := p.readGrants(c, maps[f.grants()], maps[f.limits()]); err != nil {
+		err := errors.Join(p.readGrants(c, maps[f.grants()], maps[f.limits()]), p.readRelayed(c, maps[f.relayed()]))
+		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// readRelayed reads the relayed grants of a family. Who is led to a VM as well is not
+// relayed: that is asked first.
+func (p *present) readRelayed(c *nftables.Conn, relayed *nftables.Set) error {
+	if relayed == nil {
+		return nil
+	}
+	keys, err := c.GetSetElements(relayed)
+	if err != nil {
+		return fmt.Errorf("read set %s: %w", relayed.Name, err)
+	}
+	for _, e := range keys {
+		key, ok := decode(e.Key)
+		if _, led := p.grants[key]; ok && !led {
+			p.grants[key] = Grant{Client: key.Addr(), Port: key.Port()}
 		}
 	}
 	return nil

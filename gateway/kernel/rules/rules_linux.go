@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ type Rules struct {
 	cfg     *Config                  // applied last; nil before
 	grants  map[netip.AddrPort]Grant // as far as we know; nil before the kernel was asked
 	classes []class                  // that the kernel has, in order
+	line    line
 }
 
 // New makes the owner of the table and touches nothing.
@@ -50,19 +52,21 @@ func (r *Rules) take(p *present) {
 	r.classes = p.classes
 }
 
-// Apply makes the table what cfg says, and keeps the grants. A table that is so already
-// is left as it is. One of another layout is replaced in one transaction; flows
-// notice nothing of either. An error means that nothing has changed.
-func (r *Rules) Apply(cfg Config) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := cfg.check(); err != nil {
+// Apply makes the table what cfg says, keeps the grants, and adds some: they are there
+// when the first packet is judged by it. A table that is so already is left as it is. One
+// of another layout is replaced in one transaction; flows notice nothing of either. An
+// error means that rules are as before.
+func (r *Rules) Apply(cfg Config, grants ...Grant) error {
+	more, err := indexed(grants)
+	if err = errors.Join(cfg.check(), err); err != nil {
 		return err
 	}
-	return r.apply(cfg.clone())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.apply(cfg.clone(), more)
 }
 
-func (r *Rules) apply(cfg *Config) error {
+func (r *Rules) apply(cfg *Config, more map[netip.AddrPort]Grant) error {
 	p, err := read()
 	if err != nil {
 		return err
@@ -71,9 +75,10 @@ func (r *Rules) apply(cfg *Config) error {
 	l := layoutOf(cfg, r.classes)
 	switch {
 	case p.version == version && slices.Equal(p.objects, l.objects()):
-	case p.version == version && l.covers(p.objects) && commit(l.renewed()) == nil:
+		err = r.edit(more)
+	case p.version == version && l.covers(p.objects) && r.renew(cfg, more) == nil:
 	default:
-		err = r.replace(p, cfg)
+		err = r.replace(p, cfg, more)
 	}
 	if err == nil {
 		r.cfg = cfg
@@ -81,9 +86,19 @@ func (r *Rules) apply(cfg *Config) error {
 	return err
 }
 
-// replace makes the table from nothing, with the grants that are known.
-func (r *Rules) replace(p *present, cfg *Config) error {
-	grants := sorted(r.grants)
+// renew puts the rules of a config in the place of others.
+func (r *Rules) renew(cfg *Config, more map[netip.AddrPort]Grant) error {
+	if err := r.edit(more); err != nil {
+		return err
+	}
+	return commit(flush, layoutOf(cfg, r.classes).renewed())
+}
+
+// replace makes the table from nothing, with the grants that are known, and more.
+func (r *Rules) replace(p *present, cfg *Config, more map[netip.AddrPort]Grant) error {
+	all := maps.Clone(r.grants)
+	maps.Copy(all, more)
+	grants := sorted(all)
 	classes := classesOf(grants)
 	l := layoutOf(cfg, classes)
 	var ops []operation
@@ -92,14 +107,14 @@ func (r *Rules) replace(p *present, cfg *Config) error {
 	}
 	ops = append(ops, operation{"table " + tableName, func(c *nftables.Conn) error { c.AddTable(table()); return nil }})
 	ops = append(ops, l.made()...)
-	err := commit(append(ops, added(grants)...))
+	err := commit(flush, append(ops, added(grants)...))
 	if errors.Is(err, unix.EMSGSIZE) { // see commitParts
-		if err = commit(ops); err == nil {
-			err = commitParts(added(grants))
+		if err = commit(flush, ops); err == nil {
+			err = commitParts(flush, added(grants))
 		}
 	}
 	if err == nil {
-		r.classes = classes
+		r.grants, r.classes = all, classes
 	}
 	return err
 }
@@ -115,7 +130,7 @@ func (r *Rules) Delete() error {
 		return err
 	}
 	if p.exists {
-		err = commit([]operation{{"table " + tableName, deleteTable}})
+		err = commit(flush, []operation{{"table " + tableName, deleteTable}})
 	}
 	if err == nil {
 		r.cfg, r.grants, r.classes = nil, nil, nil

@@ -28,6 +28,7 @@ func familySets(f family) []*nftables.Set {
 		newSet(f.allowed(), f.addr, func(s *nftables.Set) { s.Interval = true }),
 		grantsMap(f),
 		limitsMap(f),
+		relayedSet(f),
 	}
 }
 
@@ -39,6 +40,11 @@ func grantsMap(f family) *nftables.Set {
 // limitsMap leads from a client and port to the chain of its limit.
 func limitsMap(f family) *nftables.Set {
 	return newSet(f.limits(), f.pair(), func(s *nftables.Set) { s.IsMap, s.DataType = true, nftables.TypeVerdict })
+}
+
+// relayedSet has the clients and ports that a socket of this host serves.
+func relayedSet(f family) *nftables.Set {
+	return newSet(f.relayed(), f.pair(), func(*nftables.Set) {})
 }
 
 // set has the clients with flows that are counted; the kernel drops those without.

@@ -165,6 +165,7 @@ func TestTableIsMended(t *testing.T) {
 		{"add chain inet vdi-gateway more { type filter hook forward priority 7; }", apply},
 		{"flush map inet vdi-gateway grants4", func() error { return r.rules.Set([]Grant{a}) }},
 		{"delete element inet vdi-gateway grants4 { 10.9.0.100 . 5901 }", func() error { return r.rules.Remove([]Grant{a}) }},
+		{"add element inet vdi-gateway relayed4 { 10.9.0.77 . 5907 }", func() error { return r.rules.Set([]Grant{a}) }},
 		{"add element inet vdi-gateway grants4 { 10.9.0.77 . 5907 : 10.8.0.50 . 5900 }", func() error { return r.rules.Set([]Grant{a}) }},
 		{"add element inet vdi-gateway grants4 { 10.9.0.100 . 5902 : 10.8.0.51 . 5900 }", func() error { return r.rules.Add([]Grant{b}) }},
 	} {

@@ -34,10 +34,7 @@ func TestGrantLeadsToItsVM(t *testing.T) {
 func TestOneAddressForBothSides(t *testing.T) {
 	r := newRig(t)
 	newDesktop(r)
-	r.cfg.Inside = r.cfg.Virtual
-	for _, route := range []string{"10.9.0.10/32", "fd09::10/128"}[:len(families())] {
-		r.command(r.vm, "ip", "route", "add", route, "dev", "eth0")
-	}
+	r.share()
 	r.apply()
 	for _, f := range families() {
 		r.add(r.grant(r.client, f, 5901))

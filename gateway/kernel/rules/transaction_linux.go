@@ -30,24 +30,27 @@ type operation struct {
 	send func(*nftables.Conn) error
 }
 
+// flusher sends operations, as flush does.
+type flusher func(ops []operation) error
+
 // connect makes a connection for one transaction; it opens no socket before it is used.
 // The library keeps what went wrong in a Conn, so none is used twice.
-func connect() (*nftables.Conn, error) {
-	return nftables.New(nftables.WithSockOptions(func(c *netlink.Conn) error {
+func connect(options ...nftables.ConnOption) (*nftables.Conn, error) {
+	return nftables.New(append(options, nftables.WithSockOptions(func(c *netlink.Conn) error {
 		return errors.Join(
 			c.SetReadDeadline(time.Now().Add(answerTime)),
 			c.SetWriteBuffer(sendBuffer), c.SetReadBuffer(receiveBuffer),
 			c.SetOption(netlink.CapAcknowledge, true)) // an error does not carry the message back
-	}))
+	}))...)
 }
 
 // commit sends a transaction: all of it is done, or nothing, and then the error names
 // the first object that the kernel did not want.
-func commit(ops []operation) error {
+func commit(by flusher, ops []operation) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	err := flush(ops)
+	err := by(ops)
 	switch {
 	case err == nil:
 		return nil
@@ -66,15 +69,15 @@ func notAllowed(err error) error {
 // commitParts is commit for operations that may be done one after the other where the
 // kernel does not take them at once: without privileges outside the network namespace
 // the send buffer is small.
-func commitParts(ops []operation) error {
-	err := commit(ops)
+func commitParts(by flusher, ops []operation) error {
+	err := commit(by, ops)
 	if !errors.Is(err, unix.EMSGSIZE) || len(ops) < 2 {
 		return err
 	}
-	if err := commitParts(ops[:len(ops)/2]); err != nil {
+	if err := commitParts(by, ops[:len(ops)/2]); err != nil {
 		return err
 	}
-	return commitParts(ops[len(ops)/2:])
+	return commitParts(by, ops[len(ops)/2:])
 }
 
 // flush sends operations. That the library's Flush fails does not tell which message
@@ -85,12 +88,7 @@ func flush(ops []operation) error {
 	if err != nil {
 		return err
 	}
-	for _, op := range ops {
-		if err := op.send(c); err != nil {
-			return fmt.Errorf("%s: %w", op.name, err)
-		}
-	}
-	return c.Flush()
+	return send(c, ops)
 }
 
 // blame finds the first operation that is refused, after the fact: beginnings of the

@@ -40,7 +40,7 @@ func TestCommitInParts(t *testing.T) {
 				return nil
 			}})
 		}
-		if err := commitParts(ops); !errors.Is(err, tt.want) {
+		if err := commitParts(flush, ops); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
 		var done []int // a part that was too large has one more than may be

@@ -82,6 +82,9 @@ func (r Result) Gigabits() float64 { return float64(r.Bytes) * 8 / 1e9 / r.Time.
 // PerSecond is how many connections a second had.
 func (r Result) PerSecond() float64 { return float64(r.Conns) / r.Time.Seconds() }
 
+// Echo is the first byte of a connection on which everything comes back.
+const Echo = wantEcho
+
 // The first byte of a connection.
 const (
 	wantEcho   = 'e' // this byte and all that follow come back

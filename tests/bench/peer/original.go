@@ -64,3 +64,21 @@ func sticky(name string, nodes []netip.Addr, rest string) string {
 func allowNonlocal() error {
 	return os.WriteFile("/proc/sys/net/ipv4/ip_nonlocal_bind", []byte("1"), 0o600)
 }
+
+// OriginalGateways starts on host what leads the tunnels' ports of its own address to
+// target, in place of the original's gateway, and does not wait.
+func OriginalGateways(host *lab.Host, target netip.AddrPort, dir string) (*Relay, error) {
+	text := fmt.Sprintf(`listen tunnels
+	bind %s:%d-%d
+	server vm %s
+`, host.Addr(), OriginalFirst, OriginalLast, target)
+	path := filepath.Join(dir, "gateway.cfg")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	p, err := start(host, "haproxy", "-db", "-f", path)
+	if err != nil {
+		return nil, err
+	}
+	return &Relay{Addr: netip.AddrPortFrom(host.Addr(), OriginalFirst), process: p}, nil
+}

@@ -81,9 +81,10 @@ e2e: need ## the full matrices with real peers (root; longer than `make test`)
 	@tests/install.sh
 	@tests/run.sh -tags e2e -count=1 -timeout 60m ./...
 
-generate: need ## make the Swagger file and THIRD-PARTY-NOTICES anew
+generate: need ## make the Swagger file, THIRD-PARTY-NOTICES, manual page and completions anew
 	@$(SWAG)
 	@$(GO) run ./tests/notices
+	@$(GO) run . pages packaging/pages
 
 novnc: ## make api/console/novnc anew from npm (ARGS=check: compare only)
 	@api/console/novnc.sh $(ARGS)

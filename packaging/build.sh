@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the Debian package. Usage: packaging/build.sh VERSION [ARCHITECTURE]
 # The same commit gives the same bytes: times are SOURCE_DATE_EPOCH, by default that of
-# the commit. The package is packaging/dist/vdi-gateway_VERSION_ARCHITECTURE.deb.
+# the commit. The package is vdi-gateway_VERSION_ARCHITECTURE.deb in DIST, by default
+# packaging/dist.
 set -eu
 cd "$(dirname "$0")"
 
@@ -28,15 +29,16 @@ command -v "${CC%% *}" >/dev/null || {
 }
 
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date -r ../CHANGELOG.md +%s)}
-STAGE=dist/stage-$arch
-rm -rf "$STAGE"
-mkdir -p "$STAGE"
+DIST=${DIST:-$PWD/dist}
+mkdir -p "$DIST"
+STAGE=$(mktemp -d)
+trap 'rm -rf "$STAGE"' EXIT
 
 # Hardened as Debian's own packages are.
 CGO_ENABLED=1 GOARCH=$arch CC=$CC \
 	CGO_CFLAGS='-O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2' CGO_LDFLAGS='-Wl,-z,relro -Wl,-z,now' \
 	$go build -C .. -trimpath -buildvcs=false -buildmode=pie \
-	-ldflags "-s -w -buildid= -X main.version=$version" -o "packaging/$STAGE/vdi-gateway" .
+	-ldflags "-s -w -buildid= -X main.version=$version" -o "$STAGE/vdi-gateway" .
 
 gzip -9n <pages/vdi-gateway.8 >"$STAGE/vdi-gateway.8.gz"
 gzip -9n <../THIRD-PARTY-NOTICES >"$STAGE/THIRD-PARTY-NOTICES.gz"
@@ -46,7 +48,6 @@ gzip -9n <../THIRD-PARTY-NOTICES >"$STAGE/THIRD-PARTY-NOTICES.gz"
 LIBC=$(readelf -V "$STAGE/vdi-gateway" | sed -n 's/.*Name: GLIBC_\([0-9.]*\).*/\1/p' | sort -V | tail -n 1)
 
 export ARCH DEB_VERSION LIBC SOURCE_DATE_EPOCH STAGE
-package=dist/vdi-gateway_${DEB_VERSION}_$arch.deb
+package=$DIST/vdi-gateway_${DEB_VERSION}_$arch.deb
 $go tool nfpm package --config nfpm.yaml --packager deb --target "$package" >/dev/null
-rm -rf "$STAGE"
-echo "packaging/$package $(sha256sum <"$package" | cut -d' ' -f1)"
+echo "$package $(sha256sum <"$package" | cut -d' ' -f1)"

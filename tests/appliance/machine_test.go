@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -77,6 +78,7 @@ type machine struct {
 	host   *lab.Host
 	init   int // the number of its first process
 	output *bytes.Buffer
+	off    func() // takes its power away
 }
 
 // boot starts a machine on a host, which sees the folder as /packages.
@@ -92,7 +94,7 @@ func boot(t *testing.T, host *lab.Host, packages string) *machine {
 		"--network-namespace-path="+host.Path(), "--machine="+fmt.Sprintf("vdi-%s-%d", host.Name(), os.Getpid()),
 		"--console=pipe", "--bind-ro="+packages+":/packages")
 	cmd.Stdout, cmd.Stderr = m.output, m.output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // on which it halts the machine
 	started := make(chan error)
 	ended := make(chan error, 1)
 	go func() { // the thread that starts it must stay, or it is taken for dead
@@ -103,9 +105,15 @@ func boot(t *testing.T, host *lab.Host, packages string) *machine {
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // its first process dies with it
+	m.off = sync.OnceFunc(func() {
+		if m.init != 0 { // all of its processes die with the first, which does not die with nspawn
+			_ = syscall.Kill(m.init, syscall.SIGKILL)
+		}
+		_ = cmd.Process.Kill()
 		<-ended
+	})
+	t.Cleanup(func() {
+		m.off()
 		if t.Failed() {
 			t.Logf("the machine said: %s", m.output)
 		}

@@ -64,8 +64,8 @@ func TestReadOnlyMakesAndConvertsNothing(t *testing.T) {
 	original := filepath.Join(dir, "original.db")
 	raw(t, original, "CREATE TABLE settings (data TEXT)", "INSERT INTO settings VALUES ('{}')")
 	before := mustRead(t, original)
-	if _, err := OpenReadOnly(original); !errors.Is(err, ErrForeign) {
-		t.Errorf("an original database: got %v, want ErrForeign", err)
+	if _, err := OpenReadOnly(original); !errors.Is(err, ErrNotExist) {
+		t.Errorf("an original database: got %v, want ErrNotExist", err)
 	}
 	if string(mustRead(t, original)) != string(before) {
 		t.Error("the original database was changed")
@@ -73,6 +73,11 @@ func TestReadOnlyMakesAndConvertsNothing(t *testing.T) {
 	list, err := os.ReadDir(dir)
 	if err != nil || len(list) != 1 {
 		t.Errorf("got %v and %v, want the original database alone", list, err)
+	}
+	foreign := filepath.Join(dir, "foreign.db")
+	raw(t, foreign, "CREATE TABLE cats (name TEXT)")
+	if _, err := OpenReadOnly(foreign); !errors.Is(err, ErrForeign) {
+		t.Errorf("a foreign database: got %v, want ErrForeign", err)
 	}
 }
 

@@ -4,6 +4,7 @@ package appliance
 
 import (
 	"net/netip"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,6 +58,7 @@ func TestAnInstallationFromItsBeginningToItsEnd(t *testing.T) {
 	step("it runs, enabled, confined and without root", installs)
 	step("it holds the virtual address, and gives it up when it is stopped", stops)
 	step("it comes back when it is killed, and the address does not wait for that", killed)
+	step("the kernel's table goes with a stop, and outlives a crash", steers)
 	step("it comes back when it hangs", hangs)
 	step("an upgrade goes on with the new version, and with the database", upgraded)
 	step("it goes, and comes back with all it had", removed)
@@ -130,6 +132,34 @@ func killed(t *testing.T, m *machine) {
 	if m.reads("removed " + virtual) {
 		t.Errorf("got the address removed by release, want the guard to have done so before\n%s", m.journal())
 	}
+}
+
+func steers(t *testing.T, m *machine) {
+	t.Helper()
+	table := func() bool {
+		out, err := m.host.Run(t.Context(), exec.Command("nft", "list", "tables"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(out, "vdi-gateway")
+	}
+	m.wants(`{"forwarding":"kernel"}`)
+	m.serves()
+	if !table() {
+		t.Errorf("got no table of the kernel, want the service to be allowed to make one\n%s", m.journal())
+	}
+	m.does("kill", "-KILL", m.property("MainPID"))
+	m.eventually("end of the process", func() bool { return m.property("ActiveState") != "active" })
+	if !table() {
+		t.Error("got the kernel's table removed after a crash, want it left for the sessions that live by it")
+	}
+	m.serves()
+	m.does("systemctl", "stop", "vdi-gateway")
+	if table() {
+		t.Error("got the kernel's table after a stop, want it gone")
+	}
+	m.wants(`{"forwarding":"proxy"}`)
+	m.serves()
 }
 
 func hangs(t *testing.T, m *machine) {

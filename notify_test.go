@@ -90,6 +90,7 @@ func TestWhoAnswers(t *testing.T) {
 		{"one answers with an error", parts{"a": well, "b": func(context.Context) error { return errors.New("no address") }}, ""},
 		{"one hangs", parts{"a": well, "b": func(context.Context) error { <-hangs; return nil }}, "b: "},
 		{"one obeys the deadline", parts{"a": well, "b": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}, "b: "},
+		{"packets are dropped", parts{"b": func(context.Context) error { return &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded} }}, ""},
 		{"one is late on the wire", parts{"b": func(context.Context) error { return &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded} }}, "b: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

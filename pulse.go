@@ -98,9 +98,12 @@ func (a *app) living() map[string]func(context.Context) error {
 	return parts
 }
 
-// late tells whether an error is that time ran out.
+// late tells whether an error is that a part let time run out. Connecting is the kernel's:
+// where that takes too long a packet filter is in the way, which no other start removes.
 func late(err error) bool {
-	var wire net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
-		errors.As(err, &wire) && wire.Timeout()
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return false
+	}
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vdi-gateway/tests/lab"
 )
@@ -228,6 +229,30 @@ systemctl list-unit-files --no-legend 'vdi-gateway*' || true`)
 	}
 	if m.holds(netip.MustParseAddr(virtual)) {
 		t.Error("got the virtual address after the purge, want it gone")
+	}
+}
+
+// A node that lacks its address is not ready, is not ended for that either, and serves as
+// soon as the address is there.
+func TestAnInstallationThatCannotServeYet(t *testing.T) {
+	m, _ := installed(t)
+	const late = "10.99.0.77"
+	m.does("systemctl", "stop", "vdi-gateway")
+	m.sh(`echo '{"internal_addrs":["` + late + `"]}' | vdi-gateway settings set -
+mkdir -p /run/systemd/system/vdi-gateway.service.d
+printf '[Service]\nTimeoutStartSec=3s\n' >/run/systemd/system/vdi-gateway.service.d/quick.conf
+systemctl daemon-reload
+systemctl start --no-block vdi-gateway`)
+	m.eventually("what is missing", func() bool { return strings.HasPrefix(m.property("StatusText"), "not serving: setup: no address of internal_addrs") })
+	first := m.property("MainPID")
+	time.Sleep(5 * time.Second) // that nothing ends it cannot be waited for otherwise
+	if got := m.property("ActiveState") + " " + m.property("MainPID"); got != "activating "+first {
+		t.Errorf("got the service %q, want it activating, as the process %s that it was\n%s", got, first, m.journal())
+	}
+	m.does("ip", "address", "add", late+"/24", "dev", "eth0")
+	m.eventually("node that serves", func() bool { return m.property("ActiveState") == "active" })
+	if got := m.property("MainPID"); got != first {
+		t.Errorf("got the process %s, want %s all the time", got, first)
 	}
 }
 

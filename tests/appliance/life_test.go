@@ -243,7 +243,9 @@ mkdir -p /run/systemd/system/vdi-gateway.service.d
 printf '[Service]\nTimeoutStartSec=3s\n' >/run/systemd/system/vdi-gateway.service.d/quick.conf
 systemctl daemon-reload
 systemctl start --no-block vdi-gateway`)
-	m.eventually("what is missing", func() bool { return strings.HasPrefix(m.property("StatusText"), "not serving: setup: no address of internal_addrs") })
+	m.eventually("what is missing", func() bool {
+		return strings.HasPrefix(m.property("StatusText"), "not serving: setup: no address of internal_addrs")
+	})
 	first := m.property("MainPID")
 	time.Sleep(5 * time.Second) // that nothing ends it cannot be waited for otherwise
 	if got := m.property("ActiveState") + " " + m.property("MainPID"); got != "activating "+first {

@@ -27,7 +27,7 @@ TOOLS := tests/tools/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover bench-console bench-survive bench-kernel e2e generate novnc clean
+.PHONY: help need build demo test race fuzz lint format bench bench-api bench-relay bench-cluster bench-failover bench-console bench-survive bench-kernel e2e generate package novnc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -99,15 +99,20 @@ e2e: need ## the full matrices with real peers (root; longer than `make test`)
 	@echo "what users see once more, the kernel moving the bytes"
 	@$(KERNEL) tests/run.sh -tags e2e -count=1 -timeout 30m $(OUTSIDE)
 
-generate: need ## make the Swagger file and THIRD-PARTY-NOTICES anew
+generate: need ## make the Swagger file, THIRD-PARTY-NOTICES, manual page and completions anew
 	@$(SWAG)
 	@$(GO) run ./tests/notices
+	@$(GO) run . pages packaging/pages
+
+package: need ## build the Debian package into packaging/dist (ARCH=arm64: for that; needs gcc-aarch64-linux-gnu)
+	@echo "building the package (the first time takes some minutes: everything is compiled for it)"
+	@GO=$(GO) packaging/build.sh $(VERSION) $(ARCH)
 
 novnc: ## make api/console/novnc anew from npm (ARGS=check: compare only)
 	@api/console/novnc.sh $(ARGS)
 
 clean: ## remove what the targets above built
-	@rm -rf $(BINARY) $(TOOLS)
+	@rm -rf $(BINARY) $(TOOLS) packaging/dist
 
 $(TOOLS)/.built: tests/tools/go.mod tests/tools/go.sum
 	@echo "building the linters (the first time takes several minutes)"

@@ -63,6 +63,7 @@ type app struct {
 	kept       *kept
 	balancer   *balancer.Balancer
 	vrrp       *vrrp.VRRP
+	notifier   *notifier
 	statistics *statistics.Server
 	api        *api.Server
 	log        logrus.FieldLogger
@@ -88,6 +89,10 @@ type app struct {
 	// wasReady is what ready said last, served when it last was.
 	wasReady bool
 	served   time.Time
+	// competes says that this node may have the virtual address, unfit why not.
+	competes bool
+	unfit    string
+	electing bool // the election runs
 }
 
 // newApp builds the parts around an open store. Nothing runs yet.
@@ -99,6 +104,7 @@ func newApp(store *settingsdb.Store, wanted netip.Addr, log logrus.FieldLogger) 
 	a.audit = settingsdb.NewAudit(store, settingsdb.AuditConfig{}, log)
 	a.tickets = &ticketStore{db: store, cluster: a.cluster, vault: newVault(store.Path())}
 	a.kept = newKept(store, log)
+	a.notifier = newNotifier(log)
 	a.cluster.kept = a.kept
 	a.statistics = statistics.New(statistics.Deps{Source: a.snapshot, Admit: a.gate.admits, TLS: a.certs, Version: version, Log: log})
 	a.gateway = gateway.New(gateway.Deps{
@@ -133,6 +139,7 @@ func (a *app) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// Each is stopped when all that need it have ended: the last one first.
+	told := start(nil, func(until context.Context) error { return a.notifier.run(until, ctx, a.situation) })
 	audit := start(nil, a.audit.Run)
 	memory := start(nil, a.kept.run)
 	files := start(nil, a.certs.Run)
@@ -145,7 +152,7 @@ func (a *app) run(ctx context.Context) error {
 	if err == nil {
 		a.serve(ctx)
 	}
-	return errors.Join(err, authority.stop(), figures.stop(), peers.stop(), loops.stop(), front.stop(), files.stop(), memory.stop(), audit.stop())
+	return errors.Join(err, authority.stop(), figures.stop(), peers.stop(), loops.stop(), front.stop(), files.stop(), memory.stop(), audit.stop(), told.stop())
 }
 
 // serve runs the parts that bring clients to their VMs until ctx is done. The virtual
@@ -154,14 +161,16 @@ func (a *app) serve(stop context.Context) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(stop))
 	defer cancel()
 	var parts errgroup.Group
-	for _, run := range []func(context.Context) error{a.gateway.Run, a.tend, a.report, a.agreement.Run} {
+	for _, run := range []func(context.Context) error{a.gateway.Run, a.tend, a.report, a.feel, a.agreement.Run} {
 		parts.Go(func() error { return run(ctx) })
 	}
 	a.join(stop)
 	parts.Go(func() error { return a.balancer.Run(ctx) }) // it would find its own node starting
 	election := start(nil, a.vrrp.Run)
+	a.elect(true)
 	a.announce()
 	<-stop.Done()
+	a.elect(false)
 	if err := election.stop(); err != nil {
 		a.log.WithError(err).Error("the virtual address is not moved by this node")
 	}
@@ -333,6 +342,12 @@ func (a *app) purge(ctx context.Context, now time.Time) {
 	if _, err := a.store.PurgeTickets(ctx, now); err != nil {
 		a.log.WithError(err).Warn("old tickets cannot be deleted")
 	}
+}
+
+func (a *app) elect(running bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.electing = running
 }
 
 func (a *app) announce() {

@@ -9,9 +9,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -143,5 +146,35 @@ func (c *certRenewCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := giveFolder(deps.Dir); err != nil {
+		return err
+	}
 	return printCertificate(p)
+}
+
+// giveFolder has what root makes in a folder beside the database belong to whoever the
+// database's folder belongs to: the node may run as a user of its own.
+func giveFolder(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return root.Lchown(path, int(owner.Uid), int(owner.Gid))
+	})
 }

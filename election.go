@@ -31,6 +31,9 @@ func (a *app) compete(ready bool, why string) {
 	if fit && !a.balancer.Ready() {
 		fit, why = false, "this node is starting: its balancer has not checked the nodes yet"
 	}
+	a.mu.Lock()
+	a.competes, a.unfit = fit, why
+	a.mu.Unlock()
 	a.vrrp.SetReady(fit, why)
 }
 

@@ -34,6 +34,7 @@ type commandLine struct {
 	Release     releaseCommand     `cmd:"" help:"Remove the virtual address from this host; for the systemd unit, after the node has ended."`
 	Guard       guardCommand       `cmd:"" hidden:"" help:"Guard the virtual address of the process that started this one."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
+	Pages       pagesCommand       `cmd:"" hidden:"" help:"Write the manual page and the completions of shells into a folder."`
 }
 
 // databaseFlag is shared by all commands that touch the database.
@@ -45,15 +46,19 @@ const description = `vdi-gateway lets people reach their virtual desktops (VNC, 
 
 Try "vdi-gateway demo" first. A node of your own is "vdi-gateway run --db FILE"; the database is made when it is not there, and "vdi-gateway settings get --db FILE" shows its keys.`
 
+// newParser reads the command line; commands get ctx.
+func newParser(ctx context.Context) *kong.Kong {
+	return kong.Must(&commandLine{}, kong.Name("vdi-gateway"), kong.Description(description), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)))
+}
+
 func main() {
 	// SIGHUP is kept for a reload in place; until then it must not end sessions.
 	signal.Ignore(syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	var cli commandLine
-	parser := kong.Must(&cli, kong.Name("vdi-gateway"), kong.Description(description), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)))
+	parser := newParser(ctx)
 	parsed, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
 	if err := parsed.Run(); err != nil {

@@ -2,6 +2,10 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -49,5 +53,33 @@ func TestPlanCertificate(t *testing.T) {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A certificate that root renews is the node's, which runs as a user of its own.
+func TestWhatRootMakesIsGiven(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	const somebody = 54321
+	folder := t.TempDir()
+	if err := os.Chown(folder, somebody, somebody); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(folder, "tls")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "key"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := giveFolder(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, filepath.Join(dir, "key")} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if uid := info.Sys().(*syscall.Stat_t).Uid; uid != somebody {
+			t.Errorf("%s belongs to %d, want %d", path, uid, somebody)
+		}
 	}
 }

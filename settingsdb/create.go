@@ -52,6 +52,7 @@ func build(ctx context.Context, path string, first Revision) error {
 	if err != nil {
 		return err
 	}
+	give(file, filepath.Dir(path))
 	draft := file.Name()
 	defer removeDraft(draft)
 	if err := file.Close(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,7 @@ func (l *lock) acquire(path string) error {
 		}
 		return fmt.Errorf("lock %s: %w", path, err)
 	}
+	give(file, filepath.Dir(path))
 	l.file = file
 	return nil
 }

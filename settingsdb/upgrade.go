@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 )
 
@@ -99,6 +100,7 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
+	give(target, filepath.Dir(to))
 	_, err = io.Copy(target, source)
 	if err == nil {
 		err = target.Sync()

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that tests use beside Go: real peers (VNC servers, viewers,
 # a browser, a balancer, another VRRP, an authority for certificates, the sqlite3 command)
-# and what makes network namespaces and looks into packets.
+# what makes network namespaces and looks into packets, and what the package is built for
+# and tried on.
 # Usage: tests/install.sh [bench]. With bench: those that benchmarks compare
 # with as well; their services are switched off again, benchmarks run their own.
 #
@@ -37,6 +38,11 @@ sslscan                sslscan
 pebble                 pebble
 websockify             websockify
 /usr/share/novnc       novnc
+zsh                    zsh
+systemd-analyze        systemd
+systemd-nspawn         systemd-container
+mmdebstrap             mmdebstrap
+lintian                lintian
 '
 peers='
 nginx                  nginx-light libnginx-mod-stream

@@ -142,6 +142,7 @@ func (l *loop) wait(ctx context.Context) {
 		l.turn(func(now time.Time) { l.seen(v, now) })
 	case <-l.v.changed:
 		l.turn(l.adopt)
+	case <-l.v.pings:
 	case y := <-l.v.yields:
 		l.turn(func(now time.Time) { l.handOver(y, now) })
 	}

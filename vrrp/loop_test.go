@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"slices"
@@ -248,5 +249,24 @@ func TestConfigsThatCannotBe(t *testing.T) {
 	}
 	if err := v.Apply(Config{}); err != nil {
 		t.Errorf("none at all: got %v, want none", err)
+	}
+}
+
+func TestPingNeedsARunningElection(t *testing.T) {
+	v := New(Deps{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := v.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("before Run: got %v, want no answer", err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- v.Run(ctx) }()
+	if err := v.Ping(t.Context()); err != nil {
+		t.Errorf("got %v, want an answer", err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

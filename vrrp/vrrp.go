@@ -30,6 +30,7 @@ type VRRP struct {
 	sys     system
 	changed chan struct{} // capacity 1: cfg or ready
 	yields  chan yield
+	pings   chan struct{}
 
 	mu     sync.Mutex
 	cfg    Config
@@ -50,7 +51,7 @@ func New(deps Deps) *VRRP { return newVRRP(deps, linux(deps.Guard)) }
 
 func newVRRP(deps Deps, sys system) *VRRP {
 	return &VRRP{
-		deps: deps, sys: sys, changed: make(chan struct{}, 1), yields: make(chan yield),
+		deps: deps, sys: sys, changed: make(chan struct{}, 1), yields: make(chan yield), pings: make(chan struct{}),
 		status: Status{Role: RoleNone}, unfit: starting,
 	}
 }
@@ -121,6 +122,16 @@ func (v *VRRP) Yield(ctx context.Context, why string) error {
 	select {
 	case err := <-y.done:
 		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Ping returns when the election, while Run runs it, has taken note of it: it does not hang.
+func (v *VRRP) Ping(ctx context.Context) error {
+	select {
+	case v.pings <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -87,3 +87,14 @@ func filter(mark, condemned uint32) conntrack.Filter {
 func closed(f conntrack.Flow) bool {
 	return f.State == conntrack.TimeWait || f.State == conntrack.Close
 }
+
+// Clear takes the table away that former processes have left, and with it whatever lives
+// by it; true: there was one. It is for the moment after a node was stopped on purpose.
+func Clear() (bool, error) {
+	r := rules.New()
+	left, err := r.Left()
+	if err != nil || left == nil {
+		return false, err
+	}
+	return true, r.Delete()
+}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vdi-gateway/gateway/kernel"
 	"vdi-gateway/gateway/kernel/rules"
 )
 
@@ -145,4 +146,27 @@ func without(capability uint, f func() error) error {
 		return err
 	}
 	return errors.Join(f(), unix.Capset(&header, &before[0]))
+}
+
+// After a stop on purpose nobody is to go on by the table.
+func TestClearTakesAwayWhatIsLeft(t *testing.T) {
+	w := newWorld(t)
+	s := w.session()
+	w.leave()
+	for _, want := range []bool{true, false} {
+		err := w.a.Host.Do(func() error {
+			there, err := kernel.Clear()
+			if there != want {
+				t.Errorf("got a table found: %t, want %t", there, want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.table(w.a) {
+		t.Error("got a table after it was cleared away, want none")
+	}
+	_, _ = s.client.Close(), s.vm.Close()
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // wanted are the targets that README.md, the pages and people rely on.
-var wanted = []string{"build", "demo", "test", "race", "fuzz", "lint", "bench", "bench-api", "bench-relay", "e2e", "generate", "clean", "help"}
+var wanted = []string{"build", "demo", "test", "race", "fuzz", "lint", "bench", "bench-api", "bench-relay", "e2e", "generate", "package", "clean", "help"}
 
 var (
 	ruleLine = regexp.MustCompile(`(?m)^([a-z0-9-]+):((?:[^=\n].*)?)$`)

@@ -51,11 +51,11 @@ func TestNeedNamesWhatIsMissing(t *testing.T) {
 
 func TestInstallInstallsOrSays(t *testing.T) {
 	const (
-		works   = `echo "$@" >>"$LOG"; [ "$3" = update ] || for c in Xtigervnc gvnccapture xtigervncviewer sqlite3 ip nft conntrack curl Xvfb xwininfo xsetroot xclip python3 chromium haproxy keepalived qemu-system-x86_64 tshark openssl sslscan pebble websockify; do : >"$BIN/$c"; chmod +x "$BIN/$c"; done`
+		works   = `echo "$@" >>"$LOG"; [ "$3" = update ] || for c in Xtigervnc gvnccapture xtigervncviewer sqlite3 ip nft conntrack curl Xvfb xwininfo xsetroot xclip python3 chromium haproxy keepalived qemu-system-x86_64 tshark openssl sslscan pebble websockify zsh systemd-analyze systemd-nspawn mmdebstrap lintian; do : >"$BIN/$c"; chmod +x "$BIN/$c"; done`
 		fails   = `echo "$@" >>"$LOG"; echo "E: no network" >&2; exit 100`
 		refused = `exit 1`
 	)
-	all := fakes{"Xtigervnc": "", "gvnccapture": "", "xtigervncviewer": "", "sqlite3": "", "ip": "", "nft": "", "conntrack": "", "curl": "", "Xvfb": "", "xwininfo": "", "xsetroot": "", "xclip": "", "python3": "", "chromium": "", "haproxy": "", "keepalived": "", "qemu-system-x86_64": "", "tshark": "", "openssl": "", "sslscan": "", "pebble": "", "websockify": ""}
+	all := fakes{"Xtigervnc": "", "gvnccapture": "", "xtigervncviewer": "", "sqlite3": "", "ip": "", "nft": "", "conntrack": "", "curl": "", "Xvfb": "", "xwininfo": "", "xsetroot": "", "xclip": "", "python3": "", "chromium": "", "haproxy": "", "keepalived": "", "qemu-system-x86_64": "", "tshark": "", "openssl": "", "sslscan": "", "pebble": "", "websockify": "", "zsh": "", "systemd-analyze": "", "systemd-nspawn": "", "mmdebstrap": "", "lintian": ""}
 	for _, tt := range []struct {
 		name  string
 		fakes fakes

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"vdi-gateway/vrrp"
+)
+
+// wire is what was seen where the virtual address lives.
+type wire struct {
+	cfg     vrrp.Config
+	nodes   []netip.Addr
+	own     netip.Addr
+	running bool
+	role    string       // of the own node, as it says; "": it does not
+	active  []netip.Addr // other nodes that say that they are
+	site    vrrp.Site
+	siteErr error
+
+	here      bool // the virtual address is on this host
+	heard     []vrrp.Heard
+	heardErr  error
+	listened  time.Duration
+	owners    map[netip.Addr][]string
+	ownersErr error
+	// known is the hardware address that the kernel had for the virtual address, before
+	// anybody was asked for it.
+	known    string
+	knownErr error
+}
+
+func (w wire) virtual() netip.Addr { return w.cfg.Addrs[0].Addr() }
+
+func (w wire) isActive() bool { return w.role == string(vrrp.RoleActive) }
+
+// wire listens and asks on the interface of the virtual address.
+func (p patient) wire(ctx context.Context, fellows []fellowState) []finding {
+	if len(p.plan.vrrp.Addrs) == 0 {
+		return []finding{fine("virtual_addr", "this node moves no address: %s", whyNone(p))}
+	}
+	w := wire{
+		cfg: p.plan.vrrp, nodes: nodesOf(p.s), own: p.node, running: p.running(), role: p.health.Role,
+		active: activeAmong(fellows), listened: max(p.listen, p.plan.vrrp.ListenTime()),
+	}
+	w.here, _ = localTo(p.s.VirtualAddr)
+	w.site, w.siteErr = vrrp.Locate(w.cfg)
+	if w.siteErr == nil && w.site.Interface != "" {
+		w.look(ctx)
+	}
+	return wireFindings(w)
+}
+
+func whyNone(p patient) string {
+	switch {
+	case p.s.VirtualAddr == "":
+		return "virtual_addr is empty, it is a node alone"
+	case !p.s.IsEnabled:
+		return "is_enabled is false"
+	case !p.node.IsValid():
+		return "it is not known which one it is"
+	}
+	return "all nodes have it, on the loopback"
+}
+
+// look fills in what takes time. The kernel is asked first: it learns from answers.
+func (w *wire) look(ctx context.Context) {
+	w.known, w.knownErr = vrrp.Neighbour(w.site.Interface, w.virtual())
+	listening, cancel := context.WithTimeout(ctx, w.listened)
+	defer cancel()
+	w.heard, w.heardErr = vrrp.Listen(listening, w.cfg, w.site)
+	addrs := slices.Clone(w.nodes)
+	if !w.here {
+		addrs = append(addrs, w.virtual())
+	}
+	for _, h := range w.heard {
+		addrs = append(addrs, h.From)
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	asking, done := context.WithTimeout(ctx, askOwners)
+	defer done()
+	w.owners, w.ownersErr = vrrp.Owners(asking, w.site.Interface, slices.Compact(addrs))
+}
+
+// askOwners is how long neighbours may take to answer.
+const askOwners = time.Second
+
+func wireFindings(w wire) []finding {
+	all := []finding{siteFinding(w)}
+	if w.siteErr != nil || w.site.Interface == "" {
+		return all
+	}
+	return slices.Concat(all, []finding{ownerFinding(w)}, routerFindings(w), advertFindings(w), []finding{neighbourFinding(w)})
+}
+
+func siteFinding(w wire) finding {
+	const name = "interface"
+	switch {
+	case w.siteErr != nil:
+		return unknown(name, "", "%v", w.siteErr)
+	case w.site.Why != "":
+		return failed(name, "bring it up, give it an address, or name another one: interface, or nodes for this machine alone", "%s", w.site.Why)
+	}
+	return fine(name, "%s has a link, VRRP is sent from %s", w.site.Interface, w.site.Source)
+}
+
+// ownerFinding tells who has the virtual address, as the neighbours have it.
+func ownerFinding(w wire) finding {
+	const name = "virtual_addr"
+	v := w.virtual()
+	switch {
+	case w.here && w.isActive():
+		return fine(name, "this node has %s", v)
+	case w.here && w.running && w.role == "":
+		return unknown(name, "see why the node does not answer", "%s is on this host, and whether the node is active is not known", v)
+	case w.here:
+		return failed(name, "vdi-gateway release, and remove what has put it there (ip addr show, another VRRP program, the network's configuration)", "%s is on this host although no node here is active", v)
+	case w.ownersErr != nil:
+		return unknown(name, asRoot, "who has %s: %v", v, w.ownersErr)
+	}
+	switch macs := w.owners[v]; {
+	case len(macs) == 0 && len(w.active) > 0:
+		return failed(name, "see whether its interface is in this network, and what the switch between does with ARP and ND", "node %s says that it is active, but nobody here answers for %s", w.active[0], v)
+	case len(macs) == 0 && w.running:
+		return warned(name, "see vdi-gateway status on every node: why does none compete?", "nobody has %s", v)
+	case len(macs) == 0:
+		return fine(name, "nobody has %s: it is free", v)
+	case len(macs) > 1:
+		return failed(name, "take it away from all but the active node; the first half of a hardware address names the maker of a device", "several hosts answer for %s: %s", v, strings.Join(w.named(macs), " and "))
+	default:
+		return w.holderFinding(name, macs[0])
+	}
+}
+
+// holderFinding is about the one who answers for the virtual address.
+func (w wire) holderFinding(name, mac string) finding {
+	v, holder := w.virtual(), w.nodeOf(mac)
+	switch {
+	case !holder.IsValid() && w.competitor(mac).IsValid():
+		return warned(name, "nothing, while it is being replaced (docs/migrate.md); else stop it", "%s, which is no node of internal_addrs but competes by the same VRRP, has %s", w.competitor(mac), v)
+	case !holder.IsValid():
+		return failed(name, "find that machine (its network's configuration, a switch's table) and take the address away from it, or choose another virtual_addr", "another machine has %s: %s answers for it", v, mac)
+	case len(w.active) > 0 && !slices.Contains(w.active, holder):
+		return failed(name, "on that node: vdi-gateway release, and vdi-gateway doctor", "node %s answers for %s, but %s says that it is active", holder, v, w.active[0])
+	}
+	return fine(name, "node %s has %s", holder, v)
+}
+
+// nodeOf is the node with a hardware address; invalid: none is known to have it.
+func (w wire) nodeOf(mac string) netip.Addr {
+	for _, n := range w.nodes {
+		if slices.Contains(w.owners[n], mac) {
+			return n
+		}
+	}
+	return netip.Addr{}
+}
+
+// competitor is who advertises the same router and address from a hardware address, and
+// is no node.
+func (w wire) competitor(mac string) netip.Addr {
+	for _, h := range w.heard {
+		if h.Stranger == "" && slices.Contains(w.owners[h.From], mac) {
+			return h.From
+		}
+	}
+	return netip.Addr{}
+}
+
+// named are hardware addresses with whose they are.
+func (w wire) named(macs []string) (list []string) {
+	for _, m := range macs {
+		if n := w.nodeOf(m); n.IsValid() {
+			m += " (node " + n.String() + ")"
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// isNode tells whether an advertisement came from a node. Over IPv6 they come from
+// link-local addresses, which internal_addrs does not list.
+func (w wire) isNode(from netip.Addr) bool {
+	if slices.Contains(w.nodes, from) {
+		return true
+	}
+	return from.IsLinkLocalUnicast() && slices.ContainsFunc(w.owners[from], func(mac string) bool { return w.nodeOf(mac).IsValid() })
+}
+
+// routerFindings are about routers of others with the same id.
+func routerFindings(w wire) []finding {
+	const name = "router_id"
+	if w.heardErr != nil {
+		return []finding{unknown(name, asRoot, "who uses router id %d: %v", w.cfg.VRID, w.heardErr)}
+	}
+	var all []finding
+	for _, h := range w.heard {
+		switch {
+		case h.Stranger != "":
+			all = append(all, failed(name, "two virtual routers of one network need different ids: change vrrp.router_id, or the other one's", "%s %s", h.From, h.Stranger))
+		case h.Discarded != "" && h.Discarded != vrrp.DiscardSource:
+			all = append(all, failed(name, discardAdvice(h.Discarded), "%s sends VRRP with router id %d that nodes do not heed: %s", h.From, w.cfg.VRID, h.Discarded))
+		case !w.isNode(h.From):
+			all = append(all, warned(name, "nothing, while it is being replaced (docs/migrate.md); else stop it, or change vrrp.router_id", "%s, which is not in internal_addrs, competes for the same address with router id %d", h.From, w.cfg.VRID))
+		case h.Last.Interval != w.cfg.Interval:
+			all = append(all, warned(name, "set the same advert_int there and vrrp.advert_ms here", "%s advertises every %s, this node every %s", h.From, h.Last.Interval, w.cfg.Interval))
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, fine(name, "nobody else was heard with router id %d in %s; routers that are backup are silent", w.cfg.VRID, w.listened))
+	}
+	return all
+}
+
+// discardAdvice is what to do about packets that are not heeded.
+func discardAdvice(why vrrp.Discard) string {
+	switch why {
+	case vrrp.DiscardHops:
+		return "a router has forwarded it, or it is Keepalived in unicast without unicast_ttl 255"
+	case vrrp.DiscardAuth:
+		return "remove the authentication there: RFC 3768 has none, and it protects from nobody on the same network"
+	case vrrp.DiscardInterval:
+		return "version 2 wants the same interval everywhere: vrrp.advert_ms here, advert_int there"
+	case vrrp.DiscardAddresses:
+		return "version 2 wants the same addresses everywhere"
+	case vrrp.DiscardChecksum:
+		return "something damages packets between, or the other program has another idea of the checksum: vrrp.checksum there"
+	}
+	return "see which program runs there"
+}
+
+// advertFindings tell whether adverts of those who send any arrive here.
+func advertFindings(w wire) []finding {
+	const name = "adverts"
+	if w.heardErr != nil {
+		return []finding{unknown(name, asRoot, "whether adverts arrive: %v", w.heardErr)}
+	}
+	var heard []netip.Addr
+	for _, h := range w.heard {
+		if h.Stranger == "" && h.Discarded == "" {
+			heard = append(heard, h.From)
+		}
+	}
+	var all []finding
+	for _, a := range w.active {
+		if !w.hears(heard, a) {
+			all = append(all, failed(name, w.pathAdvice(), "node %s says that it is active, but none of its adverts arrived in %s", a, w.listened))
+		}
+	}
+	switch {
+	case w.isActive() && len(heard)+len(w.active) > 0:
+		all = append(all, failed(name, w.pathAdvice(), "this node is active, and so is %s: they do not hear each other", joined(append(heard, w.active...))))
+	case len(all) > 0:
+	case w.isActive():
+		all = append(all, fine(name, "this node sends them; whether they arrive is seen by vdi-gateway doctor on the other nodes"))
+	case len(heard) > 0:
+		all = append(all, fine(name, "those of %s arrive; nodes that are backup send none: to test their way too, vdi-gateway failover and look again", joined(heard)))
+	case w.running && len(w.nodes) > 1:
+		all = append(all, warned(name, w.pathAdvice(), "none arrived in %s, and no node says that it is active", w.listened))
+	default:
+		all = append(all, fine(name, "none arrived in %s: no node is active", w.listened))
+	}
+	return all
+}
+
+// hears tells whether an advert of a node arrived, which over IPv6 has another address.
+func (w wire) hears(heard []netip.Addr, node netip.Addr) bool {
+	return slices.ContainsFunc(heard, func(from netip.Addr) bool {
+		return from == node || from.IsLinkLocalUnicast() && slices.ContainsFunc(w.owners[from], func(mac string) bool { return w.nodeOf(mac) == node })
+	})
+}
+
+func (w wire) pathAdvice() string {
+	if len(w.cfg.Peers) > 0 {
+		return "let IP protocol 112 through between the nodes (host firewalls, the hypervisor's port security)"
+	}
+	return fmt.Sprintf(`let IP protocol 112 through (host firewalls, the hypervisor's port security) and multicast to %s (IGMP or MLD snooping without a querier drops it), or set vrrp.mode to "unicast"`, groupOf(w.virtual()))
+}
+
+func groupOf(v netip.Addr) string {
+	if v.Is6() {
+		return "ff02::12"
+	}
+	return "224.0.0.18"
+}
+
+func joined(list []netip.Addr) string {
+	slices.SortFunc(list, netip.Addr.Compare)
+	var texts []string
+	for _, a := range slices.Compact(list) {
+		texts = append(texts, a.String())
+	}
+	return strings.Join(texts, ", ")
+}
+
+// neighbourFinding is what can be said about announcements from here: whether the last
+// one, by gratuitous ARP or an unsolicited advertisement, has reached this host's kernel.
+// What a switch does on the way to clients is seen only when the address moves.
+func neighbourFinding(w wire) finding {
+	const name = "announcements"
+	const rest = "for the way to clients, have one ping the address and move it: vdi-gateway failover"
+	answers := w.owners[w.virtual()]
+	err := errors.Join(w.knownErr, w.ownersErr)
+	switch {
+	case w.here:
+		return fine(name, "this host has the address and cannot see how others learn of it; %s", rest)
+	case err != nil:
+		return unknown(name, asRoot, "%v", err)
+	case w.known == "" || len(answers) == 0:
+		return fine(name, "this host has not spoken to the address lately, so nothing can be compared; %s", rest)
+	case !slices.Contains(answers, w.known):
+		return failed(name, "see whether the switch or hypervisor drops gratuitous ARP and unsolicited neighbour advertisements (ARP inspection, port security, MAC spoofing rules)",
+			"this host's kernel still sent to %s for %s, but %s answers for it: it has not heard that the address moved", w.known, w.virtual(), strings.Join(answers, ", "))
+	}
+	return fine(name, "this host's kernel knows who has the address now; %s", rest)
+}

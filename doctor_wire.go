@@ -102,7 +102,7 @@ func siteFinding(w wire) finding {
 	const name = "interface"
 	switch {
 	case w.siteErr != nil:
-		return unknown(name, "", "%v", w.siteErr)
+		return unknown(name, asRoot, "%v", w.siteErr)
 	case w.site.Why != "":
 		return failed(name, "bring it up, give it an address, or name another one: interface, or nodes for this machine alone", "%s", w.site.Why)
 	}

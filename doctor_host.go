@@ -96,7 +96,7 @@ type process struct {
 	caps     uint64
 	files    uint64 // descriptors; math.MaxUint64: any number
 	swapped  uint64 // bytes of it that are on disk
-	freePort int // ports from here on need no capability
+	freePort int    // ports from here on need no capability
 	err      error
 }
 

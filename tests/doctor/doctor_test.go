@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"vdi-gateway/tests/lab"
 	"vdi-gateway/tests/node"
 )
 
@@ -27,6 +28,48 @@ func TestNothingToDo(t *testing.T) {
 	r.wants(backup, "adverts", "ok", "those of 10.99.0.1 arrive")
 	r.wants(backup, "mtu", "ok", "1500 bytes reach node 10.99.0.1")
 	r.wants(backup, "revisions", "ok", "10.99.0.1")
+}
+
+// Other ways to have a cluster are as fine: nothing is found where nothing is wrong.
+func TestNothingToDoInOtherWays(t *testing.T) {
+	for name, over := range map[string]node.Settings{
+		"unicast": {"vrrp": map[string]any{"router_id": routerID, "mode": "unicast"}},
+		"IPv6":    {"virtual_addr": "fd99::100", "virtual_prefix_len": 128},
+		"TLS":     {"ssl": true},
+		"kernel":  {"forwarding": "kernel"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "IPv6" && !lab.IPv6() {
+				t.Skip("this kernel has no IPv6")
+			}
+			r := newRig(t, over).start()
+			d := r.doctor(1)
+			r.fine(d)
+			r.ends(d, 0, "ok")
+			r.wants(d, "virtual_addr", "ok", "node 10.99.0.1 has")
+			r.wants(d, "adverts", "ok", "arrive")
+		})
+	}
+}
+
+func TestAnotherMachineHasTheAddressOfIPv6(t *testing.T) {
+	if !lab.IPv6() {
+		t.Skip("this kernel has no IPv6")
+	}
+	r := newRig(t, node.Settings{"virtual_addr": "fd99::100", "virtual_prefix_len": 128})
+	h := r.stranger("10.99.0.66/24")
+	_, err := h.Run(r.soon(), exec.CommandContext(r.soon(), "ip", "addr", "add", "fd99::100/64", "dev", "eth0", "nodad"))
+	r.try(err)
+	r.wants(r.doctor(0), "virtual_addr", "fail", "another machine has fd99::100")
+}
+
+func TestSysctlsWereSetBack(t *testing.T) {
+	r := newRig(t, node.Settings{"forwarding": "kernel"})
+	r.sh(0, "sysctl -qw net.ipv4.ip_forward=0")
+	r.wants(r.doctor(0), "sysctls", "ok", "net.ipv4.ip_forward is 0", "the node sets them")
+	r.start()
+	r.sh(0, "sysctl -qw net.ipv4.ip_forward=0")
+	r.wants(r.doctor(0), "sysctls", "fail", "net.ipv4.ip_forward is 0, 1 is needed")
 }
 
 // Before a node is started there is no database; a doctor makes none.

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ func newRig(t *testing.T, over node.Settings) *rig {
 			"vrrp": map[string]any{"version": 3, "router_id": routerID, "advert_ms": 100}, "limits": map[string]any{"max_connections": 1000},
 		}
 		maps.Copy(settings, over)
-		r.hosts = append(r.hosts, r.network.Host(fmt.Sprintf("node%d", i+1), addr+"/24"))
+		r.hosts = append(r.hosts, r.network.Host(fmt.Sprintf("node%d", i+1), addr+"/24", fmt.Sprintf("fd99::%d/64", i+1)))
 		r.configs = append(r.configs, node.Config{
 			Binary: node.Binary(), Settings: settings, DB: filepath.Join(t.TempDir(), "settings.db"),
 		})
@@ -88,6 +89,9 @@ type health struct {
 func (r *rig) health(i int) (h health) {
 	d := r.nodes[i].Dispatcher()
 	defer d.Close()
+	if r.configs[i].Settings["ssl"] == true {
+		d = d.Secure(&tls.Config{InsecureSkipVerify: true})
+	}
 	if err := d.Call(r.soon(), "GET", "/v3/health/", nil, &h); err != nil {
 		return health{}
 	}

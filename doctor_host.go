@@ -118,7 +118,8 @@ func capabilityFinding(p process, n needs) finding {
 		needed bool
 		name   string
 	}{
-		{unix.CAP_NET_ADMIN, n.address, "CAP_NET_ADMIN"}, {unix.CAP_NET_RAW, n.address, "CAP_NET_RAW"},
+		{unix.CAP_NET_ADMIN, n.address, "CAP_NET_ADMIN"},
+		{unix.CAP_NET_RAW, n.address, "CAP_NET_RAW"},
 		{unix.CAP_NET_BIND_SERVICE, n.lowPort > 0 && n.lowPort < p.freePort, "CAP_NET_BIND_SERVICE"},
 	} {
 		if c.needed && p.caps>>c.bit&1 == 0 {

@@ -224,13 +224,11 @@ func certificateFinding(s settingsdb.Settings, p *certificate.Pair, err error, n
 	case p.SelfSigned:
 		do = "vdi-gateway cert renew"
 	}
-	for _, c := range certificateChecks(certificate.Status{Pair: p}, s.TLS, now) {
-		if !c.OK {
-			return warned(name, do, "%s", c.Detail)
-		}
-		return fine(name, "%s", c.Detail)
+	c := certificateChecks(certificate.Status{Pair: p}, s.TLS, now)[0] // a pair has one
+	if !c.OK {
+		return warned(name, do, "%s", c.Detail)
 	}
-	return fine(name, "there is nothing to say of it")
+	return fine(name, "%s", c.Detail)
 }
 
 func (p patient) certificate() []finding {

@@ -139,13 +139,17 @@ func (k *keepalived) router(s Statement) {
 
 // statement is one line of the router.
 func (k *keepalived) statement(b Statement) {
-	switch name := word(b, 0); name {
+	switch word(b, 0) {
 	case "version":
 		k.number(b, "vrrp.version")
 	case "virtual_router_id":
 		k.number(b, "vrrp.router_id")
+	case "preempt_delay":
+		k.number(b, "vrrp.preempt_delay_s")
 	case "interface":
 		k.take(b.Line, b.Words, take{path: "interface", value: word(b, 1)})
+	case "nopreempt":
+		k.take(b.Line, b.Words, take{path: "vrrp.preempt", value: false})
 	case "priority":
 		k.priority(b)
 	case "advert_int":
@@ -157,27 +161,39 @@ func (k *keepalived) statement(b Statement) {
 		k.take(b.Line, b.Words, take{path: "vrrp.mode", value: "unicast"})
 	case "unicast_peer":
 		k.unicast(b)
-	case "nopreempt":
-		k.take(b.Line, b.Words, take{path: "vrrp.preempt", value: false})
-	case "preempt_delay":
-		k.number(b, "vrrp.preempt_delay_s")
-	case "state":
-		k.notNeeded(b.Line, b.Words, "every node begins as backup; priorities decide")
-	case "unicast_ttl":
-		k.notNeeded(b.Line, b.Words, "nodes send and heed 255 alone: other Keepalived beside them need unicast_ttl 255")
-	case "track_script", "track_interface", "track_process":
-		k.notNeeded(b.Line, b.Words, "a node competes while it can serve")
-	case "authentication":
-		k.notTaken(b.Line, []string{name}, "RFC 3768 removed it and nodes do not heed such packets: remove it from every Keepalived before a node stands beside")
-	case "use_vmac", "vmac_xmit_base":
-		k.notTaken(b.Line, b.Words, "nodes use the interface's own hardware address and announce the change")
-	case "virtual_ipaddress_excluded":
-		k.notTaken(b.Line, b.Words, "there is one virtual address (and inside_addr)")
 	default:
-		if strings.HasPrefix(name, "notify") || name == "smtp_alert" {
-			k.notTaken(b.Line, b.Words[:1], "nodes run no scripts: role and change are in the journal, in metrics and in health")
-			return
-		}
+		k.leave(b)
+	}
+}
+
+// needless are statements that say what is so anyway, and why.
+var needless = map[string]string{
+	"state":           "every node begins as backup; priorities decide",
+	"unicast_ttl":     "nodes send and heed 255 alone: other Keepalived beside them need unicast_ttl 255",
+	"track_script":    "a node competes while it can serve",
+	"track_interface": "a node competes while it can serve",
+	"track_process":   "a node competes while it can serve",
+}
+
+// untaken are statements that there is something to say of.
+var untaken = map[string]string{
+	"authentication":             "RFC 3768 removed it and nodes do not heed such packets: remove it from every Keepalived before a node stands beside",
+	"use_vmac":                   "nodes use the interface's own hardware address and announce the change",
+	"vmac_xmit_base":             "nodes use the interface's own hardware address and announce the change",
+	"virtual_ipaddress_excluded": "there is one virtual address (and inside_addr)",
+}
+
+// leave tells of what is not taken. Words behind the name of a script may be anything.
+func (k *keepalived) leave(b Statement) {
+	name := word(b, 0)
+	switch {
+	case needless[name] != "":
+		k.notNeeded(b.Line, b.Words, needless[name])
+	case untaken[name] != "":
+		k.notTaken(b.Line, b.Words, untaken[name])
+	case strings.HasPrefix(name, "notify") || name == "smtp_alert":
+		k.notTaken(b.Line, b.Words[:1], "nodes run no scripts: role and change are in the journal, in metrics and in health")
+	default:
 		k.notTaken(b.Line, b.Words, "this gateway has no such setting")
 	}
 }

@@ -225,7 +225,10 @@ func certificateFinding(s settingsdb.Settings, p *certificate.Pair, err error, n
 		do = "vdi-gateway cert renew"
 	}
 	c := certificateChecks(certificate.Status{Pair: p}, s.TLS, now)[0] // a pair has one
-	if !c.OK {
+	switch {
+	case p.Validity(now) != nil:
+		return failed(name, do, "%s", c.Detail)
+	case !c.OK:
 		return warned(name, do, "%s", c.Detail)
 	}
 	return fine(name, "%s", c.Detail)

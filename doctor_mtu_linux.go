@@ -63,7 +63,7 @@ func (p patient) packets(ctx context.Context) []finding {
 const (
 	smallPing = 56
 	pingTries = 3
-	pingTime  = 400 * time.Millisecond
+	pingTime  = 700 * time.Millisecond
 )
 
 // try sends echo requests that nobody may fragment.

@@ -71,9 +71,7 @@ func whyNone(p patient) string {
 // look fills in what takes time. The kernel is asked first: it learns from answers.
 func (w *wire) look(ctx context.Context) {
 	w.known, w.knownErr = vrrp.Neighbour(w.site.Interface, w.virtual())
-	listening, cancel := context.WithTimeout(ctx, w.listened)
-	defer cancel()
-	w.heard, w.heardErr = vrrp.Listen(listening, w.cfg, w.site)
+	w.heard, w.heardErr = vrrp.Listen(ctx, w.cfg, w.site, w.listened)
 	addrs := slices.Clone(w.nodes)
 	if !w.here {
 		addrs = append(addrs, w.virtual())
@@ -82,9 +80,7 @@ func (w *wire) look(ctx context.Context) {
 		addrs = append(addrs, h.From)
 	}
 	slices.SortFunc(addrs, netip.Addr.Compare)
-	asking, done := context.WithTimeout(ctx, askOwners)
-	defer done()
-	w.owners, w.ownersErr = vrrp.Owners(asking, w.site.Interface, slices.Compact(addrs))
+	w.owners, w.ownersErr = vrrp.Owners(ctx, w.site.Interface, slices.Compact(addrs), askOwners)
 }
 
 // askOwners is how long neighbours may take to answer.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
@@ -18,18 +19,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Owners asks the neighbours on an interface who has each of some addresses, until ctx
-// is done, and returns the hardware addresses that answered. IPv4 is asked as RFC 5227
-// has a host probe: from nobody, so that no neighbour learns anything of it.
-func Owners(ctx context.Context, on string, addrs []netip.Addr) (map[netip.Addr][]string, error) {
+// Owners asks the neighbours on an interface for some time who has each of some addresses,
+// and returns the hardware addresses that answered. IPv4 is asked as RFC 5227 has a host
+// probe: from nobody, so that no neighbour learns anything of it. The time counts from
+// when the sockets are open, as for Listen.
+func Owners(ctx context.Context, on string, addrs []netip.Addr, wait time.Duration) (map[netip.Addr][]string, error) {
 	at, err := net.InterfaceByName(on)
 	if err != nil {
 		return nil, fmt.Errorf("interface %s: %w", on, err)
 	}
 	var four, six owners
 	var group errgroup.Group
-	group.Go(func() (err error) { four, err = askFour(ctx, at, ofFamily(addrs, netip.Addr.Is4)); return err })
-	group.Go(func() (err error) { six, err = askSix(ctx, at, ofFamily(addrs, netip.Addr.Is6)); return err })
+	group.Go(func() (err error) { four, err = askFour(ctx, at, ofFamily(addrs, netip.Addr.Is4), wait); return err })
+	group.Go(func() (err error) { six, err = askSix(ctx, at, ofFamily(addrs, netip.Addr.Is6), wait); return err })
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("ask the neighbours on %s: %w", on, explained(err))
 	}
@@ -52,7 +54,7 @@ func (o owners) add(a netip.Addr, mac net.HardwareAddr) {
 // 2.1.1 asks three times within some seconds, a local network needs less.
 const probeEvery = 200 * time.Millisecond
 
-func askFour(ctx context.Context, at *net.Interface, addrs []netip.Addr) (owners, error) {
+func askFour(ctx context.Context, at *net.Interface, addrs []netip.Addr, wait time.Duration) (owners, error) {
 	if len(addrs) == 0 {
 		return nil, nil
 	}
@@ -62,7 +64,7 @@ func askFour(ctx context.Context, at *net.Interface, addrs []netip.Addr) (owners
 	}
 	defer func() { _ = conn.Close() }()
 	found, frame := owners{}, make([]byte, packetMax)
-	return found, probe(ctx, conn, func() error {
+	return found, probe(ctx, conn, wait, func() error {
 		var errs []error
 		for _, a := range addrs {
 			_, err := conn.WriteTo(arpProbe(at.HardwareAddr, a), &packet.Addr{HardwareAddr: broadcast()})
@@ -83,29 +85,37 @@ type prober interface {
 	SetReadDeadline(t time.Time) error
 }
 
-// probe sends and receives in turns until ctx is done.
-func probe(ctx context.Context, conn prober, send, receive func() error) error {
-	for ctx.Err() == nil {
+// probe sends and receives in turns for some time.
+func probe(ctx context.Context, conn prober, wait time.Duration, send, receive func() error) error {
+	for end := time.Now().Add(wait); ctx.Err() == nil; {
 		if err := send(); err != nil {
 			return err
 		}
-		until := time.Now().Add(probeEvery)
-		if end, bounded := ctx.Deadline(); bounded && end.Before(until) {
-			until = end
-		}
-		if err := conn.SetReadDeadline(until); err != nil {
+		if err := receiveFor(conn, probeEvery, receive); err != nil {
 			return err
 		}
-		for time.Now().Before(until) {
-			var late net.Error
-			if err := receive(); errors.As(err, &late) && late.Timeout() {
-				break
-			} else if err != nil {
-				return err
-			}
+		if !time.Now().Before(end) {
+			return nil
 		}
 	}
-	return nil
+	return ctx.Err()
+}
+
+// receiveFor receives for some time.
+func receiveFor(conn prober, wait time.Duration, receive func() error) error {
+	end := time.Now().Add(wait)
+	if err := conn.SetReadDeadline(end); err != nil {
+		return err
+	}
+	for {
+		err := receive()
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }
 
 func ofFamily(addrs []netip.Addr, is func(netip.Addr) bool) []netip.Addr {
@@ -128,7 +138,7 @@ func arpSender(b []byte) (a netip.Addr, mac net.HardwareAddr, ok bool) {
 	return a, net.HardwareAddr(bytes.Clone(b[22:28])), !a.IsUnspecified()
 }
 
-func askSix(ctx context.Context, at *net.Interface, addrs []netip.Addr) (owners, error) {
+func askSix(ctx context.Context, at *net.Interface, addrs []netip.Addr, wait time.Duration) (owners, error) {
 	if len(addrs) == 0 {
 		return nil, nil
 	}
@@ -140,7 +150,7 @@ func askSix(ctx context.Context, at *net.Interface, addrs []netip.Addr) (owners,
 	}
 	defer func() { _ = conn.Close() }()
 	found := owners{}
-	return found, probe(ctx, conn, func() error {
+	return found, probe(ctx, conn, wait, func() error {
 		var errs []error
 		for _, a := range addrs {
 			group, err := ndp.SolicitedNodeMulticast(a)
@@ -160,6 +170,10 @@ func askSix(ctx context.Context, at *net.Interface, addrs []netip.Addr) (owners,
 					found.add(na.TargetAddress, l.Addr)
 				}
 			}
+		}
+		var wire *net.OpError
+		if err != nil && !errors.As(err, &wire) {
+			return nil // what a neighbour sent is no message
 		}
 		return err
 	})

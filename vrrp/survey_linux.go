@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -31,9 +32,12 @@ func Locate(c Config) (Site, error) {
 	return s, nil
 }
 
-// Listen hears who advertises this virtual router at a site until ctx is done. It sends
+// Listen hears for some time who advertises this virtual router at a site. It sends
 // nothing but the membership of the group. A router that is no Active one is silent.
-func Listen(ctx context.Context, c Config, at Site) ([]Heard, error) {
+//
+// The time counts from when the sockets are open, which takes long where many interfaces
+// come and go.
+func Listen(ctx context.Context, c Config, at Site, wait time.Duration) ([]Heard, error) {
 	family := c.Addrs[0].Addr()
 	a, err := openAdverts(at.Interface, family)
 	if err != nil {
@@ -45,17 +49,23 @@ func Listen(ctx context.Context, c Config, at Site) ([]Heard, error) {
 	if err := a.join(group.targets()[0]); err != nil {
 		return nil, fmt.Errorf("join the group of VRRP on %s: %w", at.Interface, err)
 	}
+	if err := a.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return nil, err
+	}
 	stop := context.AfterFunc(ctx, func() { _ = a.conn.SetReadDeadline(time.Now()) })
 	defer stop()
 	var packets []Packet
-	for ctx.Err() == nil {
+	for {
 		p, err := a.receive()
 		switch {
 		case err == nil:
 			packets = append(packets, p)
-		case ctx.Err() == nil:
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return c.survey(packets, at.Source), nil
+		default:
 			return nil, fmt.Errorf("receive on %s: %w", at.Interface, err)
 		}
 	}
-	return c.survey(packets, at.Source), nil
 }

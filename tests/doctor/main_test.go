@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -8,6 +9,11 @@ import (
 	"vdi-gateway/tests/node"
 )
 
+// together is how many tests run at once: they wait for timers most of the time.
+const together = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", together) // go test would have as many as processors
 	os.Exit(lab.Main(func() int { return node.WithBinary(m.Run) }))
 }

@@ -46,12 +46,32 @@ func (p patient) wire(ctx context.Context, fellows []fellowState) []finding {
 		cfg: p.plan.vrrp, nodes: nodesOf(p.s), own: p.node, running: p.running(), role: p.health.Role,
 		active: activeAmong(fellows), listened: max(p.listen, p.plan.vrrp.ListenTime()),
 	}
-	w.here, _ = localTo(p.s.VirtualAddr)
 	w.site, w.siteErr = vrrp.Locate(w.cfg)
-	if w.siteErr == nil && w.site.Interface != "" {
+	if w.siteErr != nil || w.site.Interface == "" {
+		return wireFindings(w)
+	}
+	for range looks {
+		w.here, _ = localTo(p.s.VirtualAddr)
 		w.look(ctx)
+		if !w.moved(ctx, p) {
+			break
+		}
 	}
 	return wireFindings(w)
+}
+
+// looks is how often is looked when the address moves meanwhile: what was heard before
+// and after would contradict each other.
+const looks = 3
+
+// moved asks the nodes once more who is active, and tells whether that has changed since
+// they were asked before.
+func (w *wire) moved(ctx context.Context, p patient) bool {
+	role, active := p.askOwn(ctx).Role, activeAmong(p.askFellows(ctx))
+	here, _ := localTo(p.s.VirtualAddr)
+	same := role == w.role && here == w.here && slices.Equal(active, w.active)
+	w.role, w.active = role, active
+	return !same
 }
 
 func whyNone(p patient) string {

@@ -33,7 +33,7 @@ func TestNothingToDo(t *testing.T) {
 // Other ways to have a cluster are as fine: nothing is found where nothing is wrong.
 func TestNothingToDoInOtherWays(t *testing.T) {
 	for name, over := range map[string]node.Settings{
-		"unicast": {"vrrp": map[string]any{"router_id": routerID, "mode": "unicast"}},
+		"unicast": {"vrrp": map[string]any{"router_id": routerID, "advert_ms": 300, "mode": "unicast"}},
 		"IPv6":    {"virtual_addr": "fd99::100", "virtual_prefix_len": 128},
 		"TLS":     {"ssl": true},
 		"kernel":  {"forwarding": "kernel"},
@@ -102,7 +102,7 @@ func TestTheAddressWasLeftHere(t *testing.T) {
 
 func TestRouterIDIsTaken(t *testing.T) {
 	r := newRig(t, nil)
-	r.keepalived(r.stranger("10.99.0.66/24"), " version 3\n virtual_router_id 51\n priority 90\n advert_int 0.1\n virtual_ipaddress {\n  10.99.0.101/32\n }")
+	r.keepalived(r.stranger("10.99.0.66/24"), " version 3\n virtual_router_id 51\n priority 90\n advert_int 0.3\n virtual_ipaddress {\n  10.99.0.101/32\n }")
 	d := r.doctor(1)
 	r.wants(d, "router_id", "fail", "10.99.0.66", "for other addresses (10.99.0.101)")
 	r.ends(d, 1, "wrong")

@@ -42,7 +42,7 @@ func newRig(t *testing.T, over node.Settings) *rig {
 	for i, addr := range []string{"10.99.0.1", "10.99.0.2"} {
 		settings := node.Settings{
 			"internal_addrs": []string{"10.99.0.1", "10.99.0.2"}, "virtual_addr": virtual,
-			"vrrp": map[string]any{"version": 3, "router_id": routerID, "advert_ms": 100}, "limits": map[string]any{"max_connections": 1000},
+			"vrrp": map[string]any{"version": 3, "router_id": routerID, "advert_ms": 300}, "limits": map[string]any{"max_connections": 1000},
 		}
 		maps.Copy(settings, over)
 		r.hosts = append(r.hosts, r.network.Host(fmt.Sprintf("node%d", i+1), addr+"/24", fmt.Sprintf("fd99::%d/64", i+1)))

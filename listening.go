@@ -19,6 +19,9 @@ type listening struct {
 	what string
 }
 
+// forNodes is what the port is for by which nodes know of each other, by TCP and UDP.
+const forNodes = "the other nodes"
+
 func (p plan) listens() (list []listening) {
 	add := func(what string, addrs ...netip.AddrPort) {
 		for _, a := range addrs {
@@ -31,7 +34,7 @@ func (p plan) listens() (list []listening) {
 		add("tls.acme.port", p.acme.Listen)
 	}
 	if d := p.cluster.directory; len(d.Peers) > 0 {
-		add("the other nodes", netip.AddrPortFrom(d.Node, d.Port))
+		add(forNodes, netip.AddrPortFrom(d.Node, d.Port))
 	}
 	if p.gateway.Enabled && len(p.gateway.Service.Dispatchers) > 0 {
 		add("the service tunnel", p.gateway.Service.Listen)

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -28,6 +29,7 @@ type commandLine struct {
 	Status      statusCommand      `cmd:"" help:"Show how a running node does."`
 	Connections connectionsCommand `cmd:"" help:"List the connections of a running node."`
 	Disconnect  disconnectCommand  `cmd:"" help:"End connections of a running node."`
+	Doctor      doctorCommand      `cmd:"" help:"Look for what keeps a node from serving, or a cluster from staying one, and say what to do; beside a running node or before one is started."`
 	Failover    failoverCommand    `cmd:"" help:"Have the node that holds the virtual address hand it over to another one."`
 	Join        joinCommand        `cmd:"" help:"Make this machine a node of a cluster."`
 	Leave       leaveCommand       `cmd:"" help:"Take this machine out of its cluster; it is a node alone then, with new keys."`
@@ -63,6 +65,15 @@ func main() {
 	parser.FatalIfErrorf(err)
 	if err := parsed.Run(); err != nil {
 		fmt.Fprintf(os.Stderr, "vdi-gateway: %v\n", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode is 1, unless the error has one of its own.
+func exitCode(err error) int {
+	var own interface{ exitCode() int }
+	if errors.As(err, &own) {
+		return own.exitCode()
+	}
+	return 1
 }

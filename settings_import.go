@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"vdi-gateway/settingsdb"
@@ -14,48 +16,97 @@ import (
 
 type settingsImportCommand struct {
 	databaseFlag
-	Original string `arg:"" optional:"" type:"existingfile" help:"settings.db of the original, or its JSON document in a file."`
-	Pveproxy string `type:"existingfile" placeholder:"FILE" help:"Instead of an original: /etc/default/pveproxy of a Proxmox host. What it sets is laid over the settings, the rest of them stays."`
+	Original   string `arg:"" optional:"" type:"existingfile" help:"settings.db of the original, or its JSON document in a file."`
+	HAProxy    string `name:"haproxy" type:"existingfile" placeholder:"FILE" help:"The original's haproxy.cfg: its addresses, ports, nodes and algorithm are laid over the settings, the rest of them stays."`
+	Keepalived string `type:"existingfile" placeholder:"FILE" help:"The original's keepalived.conf: its virtual router is laid over the settings, the rest of them stays."`
+	Pveproxy   string `type:"existingfile" placeholder:"FILE" help:"Instead of an original: /etc/default/pveproxy of a Proxmox host. What it sets is laid over the settings, the rest of them stays."`
+	Node       string `placeholder:"ADDR" help:"With --keepalived: which of internal_addrs the file is of; needed when that is not clear."`
+	DryRun     bool   `help:"Say what would be taken, and change nothing."`
 }
 
-// Validate tells kong that there is one file to import, not two and not none.
+// Validate tells kong that there is something to import, of one gateway.
 func (c *settingsImportCommand) Validate() error {
+	ofOriginal := c.Original != "" || c.HAProxy != "" || c.Keepalived != ""
 	switch {
-	case c.Original == "" && c.Pveproxy == "":
-		return errors.New("expected <original>, or --pveproxy=FILE")
-	case c.Original != "" && c.Pveproxy != "":
-		return errors.New("expected either <original> or --pveproxy=FILE, not both: import one after the other")
+	case !ofOriginal && c.Pveproxy == "":
+		return errors.New("expected <original>, --haproxy=FILE, --keepalived=FILE or --pveproxy=FILE")
+	case ofOriginal && c.Pveproxy != "":
+		return errors.New("expected either files of an original or --pveproxy=FILE, not both: import one after the other")
 	}
 	return nil
 }
 
-// Run makes the document of a file the settings, in a database that no node runs on; it
-// makes the database when there is none.
+// Run makes what files say the settings, in a database that no node runs on; it makes the
+// database when there is none.
 func (c *settingsImportCommand) Run(ctx context.Context) error {
 	next, err := c.source()
 	if err != nil {
 		return err
 	}
+	if c.DryRun {
+		return preview(ctx, c.DB, next)
+	}
 	return revise(ctx, c.DB, "settings import", next)
 }
 
-// source reads the file. An original replaces everything: keys of ours get their
-// defaults, and targets.require_ticket is false, since the original knows no tickets.
+// preview says what a change would change.
+func preview(ctx context.Context, path string, next reviser) error {
+	e, err := settingsdb.Examine(ctx, path)
+	was := e.Revision.Settings
+	if errors.Is(err, settingsdb.ErrNotExist) {
+		was, err = freshSettings(netip.Addr{})
+	}
+	if err != nil {
+		return err
+	}
+	revised, err := next(was)
+	if err != nil {
+		return err
+	}
+	if changed := settingsdb.Changed(was, revised); len(changed) > 0 {
+		fmt.Printf("nothing is changed; it would be: %s\n", strings.Join(changed, ", "))
+	} else {
+		fmt.Println("nothing is changed, and nothing would be")
+	}
+	warn(revised)
+	return nil
+}
+
+// source reads the files. An original replaces everything: keys of ours get their
+// defaults, and targets.require_ticket is false, since the original knows no tickets. Its
+// other files are laid over that, or over the settings.
 func (c *settingsImportCommand) source() (reviser, error) {
 	if c.Pveproxy != "" {
 		return readPveproxy(c.Pveproxy)
 	}
-	original, err := settingsdb.ReadOriginal(c.Original)
-	return func(settingsdb.Settings) (settingsdb.Settings, error) { return original, err }, err
+	var all []reviser
+	if c.Original != "" {
+		document, err := settingsdb.ReadOriginal(c.Original)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, func(settingsdb.Settings) (settingsdb.Settings, error) { return document, nil })
+	}
+	for _, read := range []func() (reviser, error){c.readHAProxy, c.readKeepalived} {
+		next, err := read()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, next)
+	}
+	return func(s settingsdb.Settings) (settingsdb.Settings, error) {
+		var err error
+		for _, next := range all {
+			if s, err = next(s); err != nil {
+				return s, err
+			}
+		}
+		return s, nil
+	}, nil
 }
 
 func readPveproxy(path string) (reviser, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, pveproxy.MaxSize+1))
+	text, err := readAtMost(path, pveproxy.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +121,16 @@ func readPveproxy(path string) (reviser, error) {
 		}
 		return next, printLines(lines)
 	}, nil
+}
+
+// readAtMost reads a file, and one byte more than it may have, for whoever refuses that.
+func readAtMost(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // certificateHere is pveproxy's certificate when this machine is a Proxmox host.

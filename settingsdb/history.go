@@ -14,23 +14,27 @@ const keptRevisions = 1000
 // Edited tells that the settings row was written by hand; such a row counts
 // for nothing and is replaced by the next change.
 func (s *Store) Current(ctx context.Context) (Revision, error) {
+	return inForce(ctx, s.reader, s.path)
+}
+
+func inForce(ctx context.Context, db querier, path string) (Revision, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	// One statement sees one state of the database, also beside a change.
 	var row string
 	query := "SELECT *, coalesce((SELECT document FROM settings), '') FROM (" + newestApplied + ")"
 	stored, err := scanRevision(func(targets ...any) error {
-		return s.reader.QueryRowContext(ctx, query).Scan(append(targets, &row)...)
+		return db.QueryRowContext(ctx, query).Scan(append(targets, &row)...)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return Revision{}, fmt.Errorf("database %s: %w: it holds no applied revision", s.path, ErrCorrupt)
+		return Revision{}, fmt.Errorf("database %s: %w: it holds no applied revision", path, ErrCorrupt)
 	}
 	if err != nil {
-		return Revision{}, explain(s.path, err)
+		return Revision{}, explain(path, err)
 	}
 	r, err := stored.strict()
 	r.Edited = row != stored.document
-	return r, explain(s.path, err)
+	return r, explain(path, err)
 }
 
 // Revision returns one revision of the history, [ErrNoRevision] when there is

@@ -173,6 +173,20 @@ func (c Config) admit(a Advertisement, from, source netip.Addr) error {
 	return nil
 }
 
+// stranger says why an advertisement with the id of this router cannot be meant for it,
+// "" if it can, or has another id. err is what Parse or admit had against it.
+func (c Config) stranger(a Advertisement, err error) string {
+	switch {
+	case a.VRID != c.VRID || len(a.Addrs) == 0:
+		return ""
+	case a.Version != c.Version:
+		return fmt.Sprintf("speaks version %d with router id %d, this node version %d: change vrrp.version or vrrp.router_id", a.Version, a.VRID, c.Version)
+	case !c.lists(a) && (err == nil || errors.Is(err, DiscardAddresses) || errors.Is(err, DiscardSource)):
+		return fmt.Sprintf("uses router id %d for other addresses (%s): change vrrp.router_id here or there", a.VRID, listed(a.Addrs))
+	}
+	return ""
+}
+
 // lists tells whether an advertisement is about the addresses of this router.
 func (c Config) lists(a Advertisement) bool {
 	own := c.advertised()

@@ -59,16 +59,11 @@ func other(p Packet, own VRID) bool {
 
 // observe looks for routers that use the same id and cannot be meant.
 func (l *loop) observe(a Advertisement, p Packet, err error, now time.Time) {
-	if a.VRID != l.cfg.VRID || len(a.Addrs) == 0 || p.From == l.link.source {
+	if p.From == l.link.source {
 		return
 	}
-	what := ""
-	switch {
-	case a.Version != l.cfg.Version:
-		what = fmt.Sprintf("speaks version %d with router id %d, this node version %d: change vrrp.version or vrrp.router_id", a.Version, a.VRID, l.cfg.Version)
-	case !l.cfg.lists(a) && (err == nil || errors.Is(err, DiscardAddresses) || errors.Is(err, DiscardSource)):
-		what = fmt.Sprintf("uses router id %d for other addresses (%s): change vrrp.router_id here or there", a.VRID, listed(a.Addrs))
-	default:
+	what := l.cfg.stranger(a, err)
+	if what == "" {
 		return
 	}
 	if l.status.meet(p.From, what, now) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -175,9 +174,7 @@ func able(c rules.Config) error {
 	if missing := rules.Check(c.Mark).Missing; len(missing) > 0 {
 		return fmt.Errorf("%w: %s", ErrUnable, strings.Join(missing, "; "))
 	}
-	four := slices.ContainsFunc(c.Virtual, netip.Addr.Is4)
-	six := slices.ContainsFunc(c.Virtual, netip.Addr.Is6)
-	if _, err := conntrack.Tune(conntrack.Tuning{IPv4: four, IPv6: six, Liberal: true}); err != nil {
+	if _, err := conntrack.Tune(tuning(c)); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnable, err)
 	}
 	return nil

@@ -159,6 +159,9 @@ func (n *Node) URL() string {
 // ClientKey is the node's cli_key.
 func (n *Node) ClientKey() string { return clientKey }
 
+// DispatcherKey is the api_key of every node started here.
+func DispatcherKey() string { return apiKey }
+
 // Log is what the node printed so far.
 func (n *Node) Log() string { return n.process.Output() }
 

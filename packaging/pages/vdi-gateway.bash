@@ -6,7 +6,7 @@ _vdi_gateway() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case "$command $word" in
-		" run" | " demo" | " settings" | " settings get" | " settings set" | " settings history" | " settings validate" | " settings import" | " cert" | " cert show" | " cert renew" | " status" | " connections" | " disconnect" | " failover" | " join" | " leave" | " release" | " version") command="$command $word" ;;
+		" run" | " demo" | " settings" | " settings get" | " settings set" | " settings history" | " settings validate" | " settings import" | " cert" | " cert show" | " cert renew" | " status" | " connections" | " disconnect" | " doctor" | " failover" | " join" | " leave" | " release" | " version") command="$command $word" ;;
 		esac
 	done
 	case "$command $prev" in
@@ -19,7 +19,10 @@ _vdi_gateway() {
 	" settings history --limit") COMPREPLY=(); return ;;
 	" settings validate --db") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	" settings import --db") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" settings import --haproxy") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" settings import --keepalived") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	" settings import --pveproxy") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" settings import --node") COMPREPLY=(); return ;;
 	" cert show --db") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	" cert renew --db") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	" status --db") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -45,6 +48,9 @@ _vdi_gateway() {
 	" disconnect --vm") COMPREPLY=(); return ;;
 	" disconnect --client") COMPREPLY=(); return ;;
 	" disconnect --reason") COMPREPLY=(); return ;;
+	" doctor --db") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" doctor --node") COMPREPLY=(); return ;;
+	" doctor --listen") COMPREPLY=(); return ;;
 	" failover --db") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	" failover --ca") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	" failover --fingerprint") COMPREPLY=(); return ;;
@@ -61,7 +67,7 @@ _vdi_gateway() {
 	" release --db") compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	esac
 	case "$command" in
-	"") COMPREPLY=($(compgen -W "--help run demo settings cert status connections disconnect failover join leave release version" -- "$cur")); ;;
+	"") COMPREPLY=($(compgen -W "--help run demo settings cert status connections disconnect doctor failover join leave release version" -- "$cur")); ;;
 	" run") COMPREPLY=($(compgen -W "--help --db --node --log-level" -- "$cur")); ;;
 	" demo") COMPREPLY=($(compgen -W "--help --once" -- "$cur")); ;;
 	" settings") COMPREPLY=($(compgen -W "--help get set history validate import" -- "$cur")); ;;
@@ -69,13 +75,14 @@ _vdi_gateway() {
 	" settings set") COMPREPLY=($(compgen -W "--help --db" -- "$cur")); compopt -o filenames; COMPREPLY+=($(compgen -f -- "$cur")); ;;
 	" settings history") COMPREPLY=($(compgen -W "--help --db --limit" -- "$cur")); ;;
 	" settings validate") COMPREPLY=($(compgen -W "--help --db" -- "$cur")); compopt -o filenames; COMPREPLY+=($(compgen -f -- "$cur")); ;;
-	" settings import") COMPREPLY=($(compgen -W "--help --db --pveproxy" -- "$cur")); ;;
+	" settings import") COMPREPLY=($(compgen -W "--help --db --haproxy --keepalived --pveproxy --node --dry-run" -- "$cur")); ;;
 	" cert") COMPREPLY=($(compgen -W "--help show renew" -- "$cur")); ;;
 	" cert show") COMPREPLY=($(compgen -W "--help --db" -- "$cur")); ;;
 	" cert renew") COMPREPLY=($(compgen -W "--help --db" -- "$cur")); ;;
 	" status") COMPREPLY=($(compgen -W "--help --db --ca --fingerprint --server --api-key --json" -- "$cur")); ;;
 	" connections") COMPREPLY=($(compgen -W "--help --db --ca --fingerprint --server --api-key --state --user --vm --client --json" -- "$cur")); ;;
 	" disconnect") COMPREPLY=($(compgen -W "--help --db --ca --fingerprint --server --api-key --user --vm --client --all --reason" -- "$cur")); ;;
+	" doctor") COMPREPLY=($(compgen -W "--help --db --node --listen --json" -- "$cur")); ;;
 	" failover") COMPREPLY=($(compgen -W "--help --db --ca --fingerprint --server --api-key" -- "$cur")); ;;
 	" join") COMPREPLY=($(compgen -W "--help --db --ca --fingerprint --api-key --port --own --insecure" -- "$cur")); ;;
 	" leave") COMPREPLY=($(compgen -W "--help --db --node --force" -- "$cur")); ;;

@@ -10,6 +10,7 @@ _vdi-gateway() {
 		'status:Show how a running node does'
 		'connections:List the connections of a running node'
 		'disconnect:End connections of a running node'
+		'doctor:Look for what keeps a node from serving, or a cluster from staying one, and say what to do'
 		'failover:Have the node that holds the virtual address hand it over to another one'
 		'join:Make this machine a node of a cluster'
 		'leave:Take this machine out of its cluster'
@@ -30,6 +31,7 @@ _vdi-gateway() {
 	status) _vdi-gateway_status ;;
 	connections) _vdi-gateway_connections ;;
 	disconnect) _vdi-gateway_disconnect ;;
+	doctor) _vdi-gateway_doctor ;;
 	failover) _vdi-gateway_failover ;;
 	join) _vdi-gateway_join ;;
 	leave) _vdi-gateway_leave ;;
@@ -105,7 +107,11 @@ _vdi-gateway_settings_validate() {
 _vdi-gateway_settings_import() {
 	_arguments \
 		'--db=[Settings database (default - /opt/vdi-gateway/app/settings.db; or $VDI_GATEWAY_DB).]:file:_files' \
+		'--haproxy=[The original'\''s haproxy.cfg - its addresses, ports, nodes and algorithm are laid over the settings, the rest of them stays.]:file:_files' \
+		'--keepalived=[The original'\''s keepalived.conf - its virtual router is laid over the settings, the rest of them stays.]:file:_files' \
 		'--pveproxy=[Instead of an original - /etc/default/pveproxy of a Proxmox host. What it sets is laid over the settings, the rest of them stays.]:file:_files' \
+		'--node=[With --keepalived - which of internal_addrs the file is of; needed when that is not clear.]:value: ' \
+		'--dry-run[Say what would be taken, and change nothing.]' \
 		'--help[show help]'
 }
 
@@ -176,6 +182,15 @@ _vdi-gateway_disconnect() {
 		'--client=[End all from this address.]:value: ' \
 		'--all[End all.]' \
 		'--reason=[Why, for the journal.]:value: ' \
+		'--help[show help]'
+}
+
+_vdi-gateway_doctor() {
+	_arguments \
+		'--db=[Settings database (default - /opt/vdi-gateway/app/settings.db; or $VDI_GATEWAY_DB).]:file:_files' \
+		'--node=[Which of internal_addrs this node is; needed when several are on this host.]:value: ' \
+		'--listen=[How long to listen for VRRP and to ask the neighbours; more where adverts may be rare (default - three intervals, one second at least).]:value: ' \
+		'--json[Print the findings as JSON.]' \
 		'--help[show help]'
 }
 

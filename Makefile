@@ -16,9 +16,8 @@ ARGS     ?=
 SWAG := $(GO) tool swag init --quiet --dir ./api,./settingsdb --generalInfo api.go --outputTypes json --output ./api/swagger
 
 # What users see is tested with either value of `forwarding`. The second run, with the
-# kernel, is a part in `make test`, and all of both packages in `make e2e`.
+# kernel, is in `make e2e`.
 OUTSIDE := ./tests/e2e ./tests/cluster
-OUTSIDE_PART := AccessList|HalfClose|TwoHundred|AddressFamilies|Strangers|KilledVM|NothingIsLeft|Gvnccapture|TheContract|AnOwnerThatDies|APortIsOpen|AnyNodeSpeaks
 KERNEL := VDI_GATEWAY_FORWARDING=kernel
 
 # The tools of `make lint` have a module of their own, so that what they need
@@ -47,8 +46,6 @@ test: need ## install what the tests need where possible, then check everything 
 	@echo "compiling (the first time takes a minute or two: SQLite is compiled from C)"
 	@$(GO) vet -tags e2e ./...
 	@tests/run.sh -timeout 8m ./...
-	@echo "a part of it once more, the kernel moving the bytes"
-	@$(KERNEL) tests/run.sh -count=1 -timeout 3m -run '$(OUTSIDE_PART)' $(OUTSIDE)
 
 race: need ## the tests under the race detector
 	@tests/install.sh

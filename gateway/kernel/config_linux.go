@@ -86,7 +86,7 @@ func (g Grant) key() netip.AddrPort { return netip.AddrPortFrom(g.Client, g.Port
 
 // check refuses what rules would: one bad grant must not keep others from being told.
 func (g Grant) check() error {
-	return rules.Grant{Client: g.Client, Port: g.Port, VM: g.VM, Limit: g.Limit}.Check()
+	return rules.Grant(g).Check()
 }
 
 // granted is a grant and the flows that live by it, the oldest first.

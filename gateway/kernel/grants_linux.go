@@ -149,7 +149,7 @@ func (k *Kernel) edits() (add, remove []rules.Grant, dirty map[netip.AddrPort]st
 
 // told is a grant as rules hear of it; false: they are not to have it.
 func (g *granted) told() (r rules.Grant, in bool) {
-	r = rules.Grant{Client: g.Client, Port: g.Port, VM: g.VM}
+	r = rules.Grant(g.Grant)
 	if g.Limit > 0 {
 		g.class = g.wanted()
 		r.Limit = g.class

@@ -38,10 +38,8 @@ func (k *Kernel) Counters() (rules.Counters, error) {
 // Warnings are of what may keep packets of flows from their way, in words for an
 // operator. They are some seconds old at most. Without the data path there are none.
 func (k *Kernel) Warnings() []string {
-	k.mu.Lock()
-	enabled, cfg := k.cfg.Enabled, k.cfg.Rules
-	k.mu.Unlock()
-	if !enabled {
+	cfg := k.config()
+	if !cfg.Enabled {
 		return nil
 	}
 	w := &k.warned
@@ -49,7 +47,7 @@ func (k *Kernel) Warnings() []string {
 	defer w.mu.Unlock()
 	now := time.Now()
 	if w.at.IsZero() || now.Sub(w.at) >= warnedFor {
-		err := k.deps.Within(func() error { w.all = rules.Warnings(cfg); return nil })
+		err := k.deps.Within(func() error { w.all = rules.Warnings(cfg.Rules); return nil })
 		if err != nil {
 			return []string{err.Error()}
 		}

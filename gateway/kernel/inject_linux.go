@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vdi-gateway/gateway/kernel/conntrack"
+	"vdi-gateway/gateway/kernel/rules"
 )
 
 // NotInjected is a record whose flow does not live here. Where it is for ErrNotGranted the
@@ -46,11 +47,12 @@ type injection struct {
 }
 
 func (k *Kernel) inject(ctx context.Context, records []Record, i *injection) error {
-	if !k.enabled() {
+	cfg := k.config()
+	if !cfg.Enabled {
 		return errNotRunning
 	}
 	for _, r := range records {
-		if err := k.sort(r, i); err != nil {
+		if err := k.sort(r, cfg.Rules, i); err != nil {
 			i.failed = append(i.failed, &NotInjected{r.ID, err})
 		}
 	}
@@ -66,25 +68,19 @@ func (k *Kernel) inject(ctx context.Context, records []Record, i *injection) err
 }
 
 // sort takes a record's flow in, or says why not.
-func (k *Kernel) sort(r Record, i *injection) error {
+func (k *Kernel) sort(r Record, marks rules.Config, i *injection) error {
 	s, err := r.decode()
 	if err != nil {
 		return err
 	}
-	f := s.flow(k.mark())
+	f := s.flow(marks.Mark)
 	if err := k.grantedHere(s); err != nil {
-		f.Mark = k.condemned()
+		f.Mark = marks.Condemned
 		i.revoked = append(i.revoked, f)
 		return err
 	}
 	i.flows, i.since[f.Orig] = append(i.flows, f), s.since
 	return nil
-}
-
-func (k *Kernel) enabled() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.cfg.Enabled
 }
 
 func (k *Kernel) carry(active bool) {
@@ -94,18 +90,6 @@ func (k *Kernel) carry(active bool) {
 		k.since = time.Now()
 	}
 	k.active = active
-}
-
-func (k *Kernel) mark() uint32 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.cfg.Rules.Mark
-}
-
-func (k *Kernel) condemned() uint32 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.cfg.Rules.Condemned
 }
 
 // grantedHere tells why a flow may not live here.

@@ -131,7 +131,7 @@ func (k *Kernel) enable(cfg Config, table *conntrack.Table, adopted []rules.Gran
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, r := range adopted { // those that callers have given since are newer
-		g := Grant{Client: r.Client, Port: r.Port, VM: r.VM, Limit: r.Limit}
+		g := Grant(r)
 		if k.grants[g.key()] == nil {
 			k.grants[g.key()] = &granted{Grant: g, class: g.Limit}
 		}
@@ -164,6 +164,12 @@ func (k *Kernel) disable(cfg Config, was bool) error {
 	k.cfg = cfg
 	clear(k.dirty)
 	return nil
+}
+
+func (k *Kernel) config() Config {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.cfg
 }
 
 // able tells in words what this host lacks, and sets the sysctls.

@@ -46,7 +46,7 @@ func (k *Kernel) keep(left rules.Left, table *conntrack.Table, flows []conntrack
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, r := range left.Grants {
-		g := Grant{Client: r.Client, Port: r.Port, VM: r.VM, Limit: r.Limit}
+		g := Grant(r)
 		by := func(f conntrack.Flow) bool { return f.Client().Addr() == g.Client && f.Virtual().Port() == g.Port }
 		if k.grants[g.key()] == nil && slices.ContainsFunc(flows, by) {
 			k.grants[g.key()] = &granted{Grant: g, class: g.Limit, left: true}

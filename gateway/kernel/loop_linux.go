@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -111,20 +112,11 @@ func (k *Kernel) serve(ctx context.Context) error {
 	}
 }
 
-func (k *Kernel) poll() time.Duration {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.cfg.Poll > 0 {
-		return k.cfg.Poll
-	}
-	return pollEvery
-}
+func (k *Kernel) poll() time.Duration { return cmp.Or(k.config().Poll, pollEvery) }
 
 // filter chooses flows with either of our marks.
 func (k *Kernel) filter() conntrack.Filter {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	r := k.cfg.Rules
+	r := k.config().Rules
 	return filter(r.Mark, r.Condemned)
 }
 
@@ -253,9 +245,7 @@ func (k *Kernel) sweep(ctx context.Context, now time.Time) {
 func (k *Kernel) retire() {
 	k.changing.Lock()
 	defer k.changing.Unlock()
-	k.mu.Lock()
-	enabled := k.cfg.Enabled
-	k.mu.Unlock()
+	enabled := k.config().Enabled
 	if enabled || k.retired {
 		k.retired = !enabled
 		return

@@ -20,9 +20,7 @@ func (f *Flow) unheard(e conntrack.Flow, now time.Time) bool {
 
 // sound asks the ends of flows whether they are there.
 func (k *Kernel) sound(ctx context.Context, flows []conntrack.Flow) {
-	k.mu.Lock()
-	mark := k.cfg.Rules.Condemned
-	k.mu.Unlock()
+	mark := k.config().Rules.Condemned
 	if len(flows) == 0 || mark == 0 {
 		return
 	}

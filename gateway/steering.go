@@ -1,14 +1,9 @@
 package gateway
 
 import (
-	"iter"
-	"maps"
-
 	"vdi-gateway/gateway/kernel"
 	"vdi-gateway/gateway/kernel/rules"
 )
-
-const unopened = "the port of a tunnel cannot be opened: its client cannot connect again"
 
 // Steer has the kernel move the bytes of tunnels that are opened from now on, or the
 // relay again. Sessions go on with what carries them; with the relay again it gets the
@@ -34,30 +29,25 @@ func (g *Gateway) unsteer() {
 	g.mu.Lock()
 	g.steering = false
 	var former []way
-	for gr := range g.reg.all() {
-		gr.steered = false
-		if !gr.door.steered() {
-			continue
-		}
-		former = append(former, gr.shut()...)
-		if err := g.openFor(gr); err != nil {
-			g.deps.Log.WithError(err).WithField("port", gr.port).Warn(unopened)
+	for _, grants := range []map[ConnectionID]*grant{g.reg.grants, g.reg.others} {
+		for _, gr := range grants {
+			gr.steered = false
+			if gr.door.steered() {
+				former = append(former, gr.shut()...)
+				g.unlead(gr)
+			}
 		}
 	}
 	g.mu.Unlock()
 	g.ports.revoke(former...)
 }
 
-// all are the grants of this node and of others.
-func (r *registry) all() iter.Seq[*grant] {
-	return func(yield func(*grant) bool) {
-		for _, grants := range []map[ConnectionID]*grant{r.grants, r.others} {
-			for gr := range maps.Values(grants) {
-				if !yield(gr) {
-					return
-				}
-			}
-		}
+// unlead opens a socket for a grant that the kernel leads no more. The caller holds the
+// lock.
+func (g *Gateway) unlead(gr *grant) {
+	if err := g.openFor(gr); err != nil {
+		g.deps.Log.WithError(err).WithField("port", gr.port).
+			Warn("the port of a tunnel cannot be opened: its client cannot connect again")
 	}
 }
 
@@ -74,9 +64,7 @@ func (g *Gateway) resteer(gr *grant) {
 		gr.door = w
 	default:
 		gr.door = way{}
-		if err := g.openFor(gr); err != nil {
-			g.deps.Log.WithError(err).WithField("port", gr.port).Warn(unopened)
-		}
+		g.unlead(gr)
 		go g.ports.revoke(was) // not under the lock
 	}
 }

@@ -103,8 +103,8 @@ func planVRRP(s settingsdb.Settings, node netip.Addr) vrrp.Config {
 		Preempt: s.VRRP.Preempt, PreemptDelay: time.Duration(s.VRRP.PreemptDelayS) * time.Second,
 		Checksum: vrrp.Checksum(s.VRRP.Checksum),
 	}
-	if inside := insideOf(s); inside.IsValid() && inside != v {
-		c.Inside = []vrrp.Placed{{Prefix: netip.PrefixFrom(inside, inside.BitLen())}}
+	for _, p := range besides(s) {
+		c.Inside = append(c.Inside, vrrp.Placed{Prefix: p})
 	}
 	if s.VRRP.Mode == "unicast" {
 		c.Peers = slices.DeleteFunc(nodesOf(s), func(a netip.Addr) bool { return a == node || a.Is6() != v.Is6() })

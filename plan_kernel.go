@@ -31,7 +31,7 @@ func planKernel(s settingsdb.Settings, node netip.Addr) kernel.Config {
 	}
 	var inside []netip.Addr
 	if !alone {
-		inside = []netip.Addr{insideAddr(s)}
+		inside = []netip.Addr{insideOf(s)}
 	}
 	return kernel.Config{
 		Enabled: true, Resident: alone,
@@ -80,19 +80,22 @@ func clientRanges(p planAccess) (list []rules.Range) {
 	return list
 }
 
-// insideOf is the address that VMs see of the kernel, where that is not the virtual one;
-// else invalid. It is there whatever forwards now: sessions stay on what they began with.
+// insideOf is the address that VMs see of the kernel.
 func insideOf(s settingsdb.Settings) netip.Addr {
-	a, _ := netip.ParseAddr(s.InsideAddr) // "" is no address
-	return a.Unmap()
-}
-
-// insideAddr is the address that VMs see.
-func insideAddr(s settingsdb.Settings) netip.Addr {
-	if inside := insideOf(s); inside.IsValid() {
-		return inside
+	if a, err := netip.ParseAddr(s.InsideAddr); err == nil {
+		return a.Unmap()
 	}
 	return virtualOf(s)
+}
+
+// besides are the addresses that move together with the virtual one. They are there
+// whatever forwards now: sessions stay on what they began with.
+func besides(s settingsdb.Settings) []netip.Prefix {
+	inside := insideOf(s)
+	if inside == virtualOf(s) {
+		return nil
+	}
+	return []netip.Prefix{netip.PrefixFrom(inside, inside.BitLen())}
 }
 
 // followed is that another node has the virtual address now.

@@ -90,9 +90,5 @@ func release(s settingsdb.Settings) ([]netip.Addr, error) {
 	if !v.IsValid() || v.IsLoopback() {
 		return nil, nil
 	}
-	list := []netip.Prefix{netip.PrefixFrom(v, s.VirtualPrefixLen)}
-	if inside := insideOf(s); inside.IsValid() && inside != v {
-		list = append(list, netip.PrefixFrom(inside, inside.BitLen()))
-	}
-	return vrrp.Release(list)
+	return vrrp.Release(append([]netip.Prefix{netip.PrefixFrom(v, s.VirtualPrefixLen)}, besides(s)...))
 }

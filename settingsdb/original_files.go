@@ -3,7 +3,6 @@ package settingsdb
 import (
 	"maps"
 	"net/netip"
-	"reflect"
 	"slices"
 
 	"vdi-gateway/settingsdb/original"
@@ -70,10 +69,7 @@ func (s *Settings) originalFields() map[string]any {
 }
 
 func (s Settings) originalValues(node netip.Addr) original.Values {
-	values := original.Values{}
-	for path, field := range s.originalFields() {
-		values[path] = reflect.ValueOf(field).Elem().Interface()
-	}
+	values := original.Values(valuesOf(s.originalFields()))
 	if slices.ContainsFunc(s.InternalAddrs, func(a string) bool { return parsed(a) == node }) {
 		values[priorityPath] = s.Node(node).Priority
 	}
@@ -81,9 +77,7 @@ func (s Settings) originalValues(node netip.Addr) original.Values {
 }
 
 func (s Settings) withOriginal(values original.Values, node netip.Addr) Settings {
-	for path, field := range s.originalFields() {
-		reflect.ValueOf(field).Elem().Set(reflect.ValueOf(values[path]))
-	}
+	setFields(s.originalFields(), values)
 	priority, known := values[priorityPath].(int)
 	if !known || priority == s.Node(node).Priority {
 		return s

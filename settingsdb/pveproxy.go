@@ -1,8 +1,6 @@
 package settingsdb
 
 import (
-	"reflect"
-
 	"vdi-gateway/settingsdb/pveproxy"
 )
 
@@ -46,17 +44,11 @@ func (s *Settings) pveproxyFields() map[string]any {
 }
 
 func (s Settings) pveproxyValues() pveproxy.Values {
-	values := pveproxy.Values{}
-	for path, field := range s.pveproxyFields() {
-		values[path] = reflect.ValueOf(field).Elem().Interface()
-	}
-	return values
+	return valuesOf(s.pveproxyFields())
 }
 
 func (s Settings) withPveproxy(values pveproxy.Values) Settings {
-	for path, field := range s.pveproxyFields() {
-		reflect.ValueOf(field).Elem().Set(reflect.ValueOf(values[path]))
-	}
+	setFields(s.pveproxyFields(), values)
 	return s
 }
 

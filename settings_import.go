@@ -106,13 +106,9 @@ func (c *settingsImportCommand) source() (reviser, error) {
 }
 
 func readPveproxy(path string) (reviser, error) {
-	text, err := readAtMost(path, pveproxy.MaxSize)
+	file, err := readFile(path, pveproxy.MaxSize, pveproxy.Parse)
 	if err != nil {
 		return nil, err
-	}
-	file, err := pveproxy.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: nothing is imported:\n%w", path, err)
 	}
 	return func(was settingsdb.Settings) (settingsdb.Settings, error) {
 		next, lines, err := was.Pveproxy(file, certificateHere())
@@ -123,14 +119,21 @@ func readPveproxy(path string) (reviser, error) {
 	}, nil
 }
 
-// readAtMost reads a file, and one byte more than it may have, for whoever refuses that.
-func readAtMost(path string, most int64) ([]byte, error) {
+// readFile reads a file, and one byte more than it may have, which parse refuses.
+func readFile[T any](path string, most int64, parse func([]byte) (T, error)) (file T, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return file, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, most+1))
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return file, err
+	}
+	if file, err = parse(text); err != nil {
+		err = fmt.Errorf("%s: nothing is imported:\n%w", path, err)
+	}
+	return file, err
 }
 
 // certificateHere is pveproxy's certificate when this machine is a Proxmox host.

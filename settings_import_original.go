@@ -17,13 +17,9 @@ func (c *settingsImportCommand) readHAProxy() (reviser, error) {
 	if c.HAProxy == "" {
 		return asIs, nil
 	}
-	text, err := readAtMost(c.HAProxy, original.MaxSize)
+	file, err := readFile(c.HAProxy, original.MaxSize, original.ParseHAProxy)
 	if err != nil {
 		return nil, err
-	}
-	file, err := original.ParseHAProxy(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: nothing is imported:\n%w", c.HAProxy, err)
 	}
 	return func(was settingsdb.Settings) (settingsdb.Settings, error) {
 		next, lines, err := was.HAProxy(file)
@@ -42,13 +38,9 @@ func (c *settingsImportCommand) readKeepalived() (reviser, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := readAtMost(c.Keepalived, original.MaxSize)
+	file, err := readFile(c.Keepalived, original.MaxSize, original.ParseKeepalived)
 	if err != nil {
 		return nil, err
-	}
-	file, err := original.ParseKeepalived(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: nothing is imported:\n%w", c.Keepalived, err)
 	}
 	return func(was settingsdb.Settings) (settingsdb.Settings, error) {
 		local, err := localAddrs()

@@ -82,11 +82,18 @@ func (a *announcer) open(addr netip.Addr) (err error) {
 		// Protocol 0: nothing is received.
 		a.arp, err = packet.Listen(a.link, packet.Raw, 0, nil)
 	case addr.Is6() && a.ndp == nil:
-		numbered := *a.link
-		numbered.Name = zone(a.link)
-		a.ndp, _, err = ndp.Listen(&numbered, ndp.LinkLocal)
+		a.ndp, err = listenNDP(a.link)
 	}
 	return err
+}
+
+// listenNDP opens a socket for neighbour discovery. The interface goes by its number, which
+// another one of that name has not.
+func listenNDP(link *net.Interface) (*ndp.Conn, error) {
+	numbered := *link
+	numbered.Name = zone(link)
+	c, _, err := ndp.Listen(&numbered, ndp.LinkLocal)
+	return c, err
 }
 
 func (a *announcer) announce(addr netip.Addr) error {

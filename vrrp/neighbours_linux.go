@@ -142,9 +142,7 @@ func askSix(ctx context.Context, at *net.Interface, addrs []netip.Addr, wait tim
 	if len(addrs) == 0 {
 		return nil, nil
 	}
-	numbered := *at
-	numbered.Name = zone(at)
-	conn, _, err := ndp.Listen(&numbered, ndp.LinkLocal)
+	conn, err := listenNDP(at)
 	if err != nil {
 		return nil, err
 	}

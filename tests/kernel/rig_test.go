@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -57,7 +56,7 @@ func forwarding() string { return cmp.Or(os.Getenv("VDI_GATEWAY_FORWARDING"), "k
 // newRig makes the networks, starts the nodes, and waits until the first one serves.
 func newRig(t testing.TB, s shape) *rig {
 	t.Helper()
-	need(t, "nft")
+	lab.Need(t, "nft")
 	if s.six && !lab.IPv6() {
 		t.Skip("this kernel has no IPv6")
 	}
@@ -207,16 +206,6 @@ func parallel(t *testing.T) {
 	t.Helper()
 	if !full {
 		t.Parallel()
-	}
-}
-
-// need skips a test where one of the commands is missing.
-func need(t testing.TB, commands ...string) {
-	t.Helper()
-	for _, c := range commands {
-		if _, err := exec.LookPath(c); err != nil {
-			t.Skipf("%s is not installed", c)
-		}
 	}
 }
 

@@ -102,7 +102,7 @@ const readyTime = 500 * time.Millisecond
 // part.
 func TestDisabledNodeResigns(t *testing.T) {
 	t.Parallel()
-	need(t, "keepalived")
+	lab.Need(t, "keepalived")
 	steady(t, disable)
 }
 
@@ -137,7 +137,7 @@ const checkTime = 4500 * time.Millisecond
 // time that its check takes.
 func TestNodeThatCannotServeResigns(t *testing.T) {
 	t.Parallel()
-	need(t, "nft")
+	lab.Need(t, "nft")
 	steady(t, cannotServe)
 }
 

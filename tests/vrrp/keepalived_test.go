@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vdi-gateway/tests/lab"
+	"vdi-gateway/tests/node"
 )
 
 // keepalived is a host with a real Keepalived.
@@ -25,7 +26,7 @@ type keepalived struct {
 // newKeepalived adds the host; config is the inside of its vrrp_instance.
 func (r *rig) newKeepalived(config string, addrs ...string) *keepalived {
 	r.t.Helper()
-	need(r.t, "keepalived")
+	lab.Need(r.t, "keepalived")
 	k := &keepalived{r: r, host: r.network.Host("keepalived", addrs...), folder: r.t.TempDir()}
 	text := "global_defs {\n router_id lab\n}\nvrrp_instance lab {\n interface eth0\n state BACKUP\n" + config + "}\n"
 	r.try(os.WriteFile(k.path("conf"), []byte(text), 0o600))
@@ -64,7 +65,7 @@ func (k *keepalived) competes() {
 // die ends all its processes at once, as a power failure of the host does. The address
 // goes as well: otherwise it would stay there for ever, for all that Keepalived can do.
 func (k *keepalived) die() {
-	for _, pid := range append(children(k.process.PID()), k.process.PID()) {
+	for _, pid := range append(node.Children(k.process.PID()), k.process.PID()) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			k.r.t.Errorf("kill Keepalived: %v", err)
 		}

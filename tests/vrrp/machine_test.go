@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -87,7 +85,7 @@ func (m *machine) main() int { return m.node.PID() }
 func (m *machine) guard() (pid int) {
 	m.r.t.Helper()
 	eventually(m.r.t, m.host.Name()+" has one guard", func() bool {
-		pids := children(m.main())
+		pids := node.Children(m.main())
 		if len(pids) == 1 {
 			pid = pids[0]
 		}
@@ -146,25 +144,6 @@ func (m *machine) logs() (list []string) {
 		list = append(list, m.node.Log())
 	}
 	return list
-}
-
-// children are the processes that a process has started.
-func children(parent int) (pids []int) {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // ended meanwhile
-		}
-		// The name of the program is in brackets and may contain anything.
-		_, rest, _ := strings.Cut(string(text), ") ")
-		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
-			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
 }
 
 // until waits for a moment.

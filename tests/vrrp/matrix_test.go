@@ -1,10 +1,14 @@
 package vrrp
 
-import "testing"
+import (
+	"testing"
+
+	"vdi-gateway/tests/lab"
+)
 
 func TestBesideKeepalived(t *testing.T) {
 	t.Parallel()
-	need(t, "keepalived", "nft")
+	lab.Need(t, "keepalived", "nft")
 	t.Log(version(t, "keepalived"))
 	for _, c := range combinations() {
 		t.Run(c.String(), func(t *testing.T) {

@@ -20,7 +20,7 @@ const seedVariable = "VDI_GATEWAY_SEED"
 // network has one owner soon after.
 func TestRandomTroubles(t *testing.T) {
 	t.Parallel()
-	need(t, "nft")
+	lab.Need(t, "nft")
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv(seedVariable); text != "" {
 		var err error

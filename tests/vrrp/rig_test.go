@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -148,16 +147,6 @@ func (r *rig) try(err error) {
 	r.t.Helper()
 	if err != nil {
 		r.t.Fatal(err)
-	}
-}
-
-// need skips a test where one of the commands is missing.
-func need(t testing.TB, commands ...string) {
-	t.Helper()
-	for _, c := range commands {
-		if _, err := exec.LookPath(c); err != nil {
-			t.Skipf("%s is not installed", c)
-		}
 	}
 }
 

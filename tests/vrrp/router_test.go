@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"vdi-gateway/tests/lab"
+	"vdi-gateway/tests/node"
 	product "vdi-gateway/vrrp"
 )
 
@@ -138,7 +139,7 @@ func (r *router) role() string {
 func (r *router) guard() (pid int) {
 	r.t.Helper()
 	eventually(r.t, r.out.Name()+" has one guard", func() bool {
-		pids := children(r.process.PID())
+		pids := node.Children(r.process.PID())
 		if len(pids) == 1 {
 			pid = pids[0]
 		}

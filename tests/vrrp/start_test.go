@@ -99,7 +99,7 @@ func (r *rig) command(m *machine, args ...string) (string, error) {
 // A node without the rights to move an address serves the rest, and says what it lacks.
 func TestWithoutCapabilities(t *testing.T) {
 	t.Parallel()
-	need(t, "setpriv")
+	lab.Need(t, "setpriv")
 	r := newRig(t, four)
 	m := r.add(node.Settings{"internal_addrs": []string{"10.99.0.1"}, "vrrp": election(nil)}, "10.99.0.1/24")
 	script := filepath.Join(t.TempDir(), "unprivileged")

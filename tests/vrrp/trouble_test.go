@@ -5,6 +5,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"vdi-gateway/tests/lab"
 )
 
 const (
@@ -44,7 +46,7 @@ func troubles() []trouble {
 
 func TestOneOwnerAfterTrouble(t *testing.T) {
 	t.Parallel()
-	need(t, "nft")
+	lab.Need(t, "nft")
 	for _, tr := range troubles() {
 		for _, virtual := range []string{four, six} {
 			if virtual == six && !full && !tr.quick6 {

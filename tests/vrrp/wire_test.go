@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vdi-gateway/tests/lab"
 	"vdi-gateway/tests/node"
 )
 
@@ -21,7 +22,7 @@ const (
 // advertisement to the last one, which its guard sends for it.
 func TestWiresharkUnderstands(t *testing.T) {
 	t.Parallel()
-	need(t, "tshark")
+	lab.Need(t, "tshark")
 	t.Log(version(t, "tshark"))
 	for _, tt := range []struct {
 		name    string

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"vdi-gateway/settingsdb"
 )
 
 const (
@@ -85,6 +88,9 @@ func TestAThousandSessions(t *testing.T) {
 	if h := n.health(t, 200); h.Capacity.Used != 0 || h.Capacity.FreePorts != testLast-testFirst+1 {
 		t.Errorf("got capacity %+v, want all free", h.Capacity)
 	}
+	eventually(t, "all ends are in the audit", func() bool { // a database that writes is not at rest
+		return !slices.ContainsFunc(n.audit(t), func(r settingsdb.AuditRow) bool { return r.Event != "close" })
+	})
 	left := n.goroutines(t)
 	t.Logf("%d goroutines in the end", left)
 	if left < 5 || left > 50 {

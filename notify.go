@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,7 @@ func (t told) next(s situation, now time.Time) (told, []string) {
 
 // notifier tells the service manager that started this process how the node does.
 type notifier struct {
-	send   func(lines string) error
+	send   func(lines string) error // nil: nobody wants to hear
 	pulses atomic.Uint64
 	log    logrus.FieldLogger
 
@@ -78,14 +79,22 @@ type notifier struct {
 
 // newNotifier speaks to systemd where that asked for it, else to nobody.
 func newNotifier(log logrus.FieldLogger) *notifier {
-	return &notifier{log: log, send: func(lines string) error {
-		_, err := daemon.SdNotify(false, lines)
-		return err
-	}}
+	n := &notifier{log: log}
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		n.send = func(lines string) error {
+			_, err := daemon.SdNotify(false, lines)
+			return err
+		}
+	}
+	return n
 }
 
 // run tells what look sees until ctx is done; when stop is done, that the node stops.
+// Where nobody asked for it, it does not look.
 func (n *notifier) run(ctx, stop context.Context, look func() situation) error {
+	if n.send == nil {
+		return nil
+	}
 	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
 	for stopped := stop.Done(); ; {
